@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hiveminddb.errors import Corrupt
+from hiveminddb.sync import document
+from hiveminddb.sync.diff import apply, edits
+
+# Emoji with modifiers, combining marks, right-to-left text, CRLF: whatever a person may type.
+ALPHABET = st.sampled_from(
+    [
+        "a",
+        "b",
+        " ",
+        "\n",
+        "\r\n",
+        "é",
+        "e\u0301",
+        "😀",
+        "👩‍👩‍👧",
+        "👍🏽",
+        "שלום",
+        "مرحبا",
+        "\u202e",
+        "日本",
+        "\x00",
+        "# ",
+        "- [x] ",
+    ]
+)
+TEXT = st.lists(ALPHABET, max_size=30).map("".join)
+VALUE: st.SearchStrategy[Any] = st.one_of(
+    st.text(max_size=5), st.integers(-5, 5), st.booleans(), st.lists(st.integers(0, 3))
+)
+FIELDS = st.dictionaries(st.sampled_from(["topic", "user_id", "meta:x"]), VALUE, max_size=3)
+
+
+@given(TEXT, TEXT)
+def test_edits_turn_the_old_text_into_the_new(old: str, new: str) -> None:
+    assert apply(old, edits(old, new)) == new
+
+
+@given(TEXT, FIELDS, TEXT, FIELDS)
+def test_what_is_written_is_read_back(text: str, fields: dict[str, Any], other: str, others: dict[str, Any]) -> None:
+    state = document.create(text, fields)
+    assert document.read(state) == document.Content(text, fields)
+    update = document.edit(state, text=other, fields=others)
+    after = document.merge(state, update) if update else state
+    assert document.read(after) == document.Content(other, {**fields, **others})
+
+
+@given(TEXT, st.lists(TEXT, min_size=1, max_size=5), st.randoms(use_true_random=False))
+def test_any_order_and_repetition_of_updates_gives_the_same_document(
+    text: str, versions: list[str], rng: random.Random
+) -> None:
+    first = document.create(text, {"topic": "t"})
+    updates = [first] + [u for v in versions if (u := document.edit(first, text=v, fields={"user_id": v}))]
+    expected = document.read(document.merge(*updates))
+    shuffled = updates * 2
+    rng.shuffle(shuffled)
+    state = b""
+    for update in shuffled:
+        state = document.merge(state, update)
+    assert document.read(state) == expected
+    assert document.read(document.merge(*shuffled)) == expected
+
+
+@given(TEXT, TEXT, TEXT)
+def test_a_lost_update_that_is_sent_again_heals_the_document(text: str, middle: str, last: str) -> None:
+    first = document.create(text, {})
+    second = document.edit(first, text=middle) or first
+    state = document.merge(first, second)
+    third = document.edit(state, text=last) or first
+    gap = document.merge(first, third)
+    assert document.read(document.merge(gap, second)) == document.read(document.merge(state, third))
+
+
+@settings(max_examples=50)
+@given(st.lists(TEXT, min_size=2, max_size=2), TEXT)
+def test_edits_made_apart_at_both_ends_both_survive(ends: list[str], middle: str) -> None:
+    base = document.create(f"<{middle}>", {})
+    left = document.edit(base, text=f"{ends[0]}L<{middle}>")
+    right = document.edit(base, text=f"<{middle}>R{ends[1]}")
+    assert left and right
+    assert document.read(document.merge(base, right, left)).text == f"{ends[0]}L<{middle}>R{ends[1]}"
+
+
+def test_an_edit_against_an_old_state_merges_into_the_present() -> None:
+    old = document.create("one\ntwo\nthree\n", {})
+    update = document.edit(old, text="one\ntwo\nthree\nfour by a peer\n")
+    assert update
+    present = document.merge(old, update)
+    stale = document.edit(old, text="ONE\ntwo\nthree\n")
+    assert stale
+    assert document.read(document.merge(present, stale)).text == "ONE\ntwo\nthree\nfour by a peer\n"
+
+
+def test_fields_changed_apart_all_hold_and_tags_are_a_set() -> None:
+    base = document.create("x", {"topic": "a", "tags": ["one", "two"]})
+    here = document.edit(base, fields={"topic": "b", "tags": ["one", "two", "three"]})
+    there = document.edit(base, fields={"user_id": "u", "tags": ["two"]})
+    assert here and there
+    merged = document.read(document.merge(base, there, here))
+    assert merged.fields == {"topic": "b", "user_id": "u", "tags": ["three", "two"]}
+
+
+def test_a_field_set_to_none_goes_and_an_edit_that_changes_nothing_is_no_edit() -> None:
+    base = document.create("x", {"user_id": "u", "tags": ["a"]})
+    gone = document.edit(base, fields={"user_id": None})
+    assert gone
+    assert document.read(document.merge(base, gone)).fields == {"tags": ["a"]}
+    assert document.edit(base, text="x", fields={"user_id": "u", "tags": ["a"], "speaker": None}) is None
+
+
+def test_bytes_that_are_no_update_are_refused_by_name() -> None:
+    with pytest.raises(Corrupt, match="not a CRDT update"):
+        document.merge(document.create("x", {}), b"\xff\xff\xff\xffgarbage")
+
+
+def test_an_edit_in_ten_megabytes_is_a_small_update() -> None:
+    text = "".join(f"line {i} of a long note\n" for i in range(400_000))
+    state = document.create(text, {})
+    update = document.edit(
+        state, text=text.replace("line 7 of", "LINE 7 of").replace("line 399999 of", "LINE 399999 of")
+    )
+    assert update and len(update) < 1000
+    assert document.read(document.merge(state, update)).text.count("LINE") == 2
