@@ -191,7 +191,7 @@ class Status:
 
 
 class UseCases(Protocol):
-    """Everything a caller can ask of the daemon; ids may be unique prefixes; HiveMindErrors pass through to the caller."""
+    """Everything a caller can ask; an id may be any unique prefix; HiveMindErrors pass through to the caller."""
 
     async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False) -> Added: ...
 

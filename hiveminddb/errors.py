@@ -6,6 +6,8 @@ HiveMindError
 ├── Conflict              the memory is not in the state the caller thinks  409
 ├── Ambiguous             an id prefix that fits several memories           409
 ├── TooLarge              a body or text over its limit                     413
+├── MethodNotAllowed      the path exists, not with this method             405
+├── TooSlow               a request that did not arrive in time             408
 ├── Forbidden             not allowed from here                             403
 ├── Unauthorized          a token is missing or not valid                   401
 ├── Unavailable           a part of the daemon is away; try again           503
@@ -56,6 +58,14 @@ class Ambiguous(Conflict):
 
 class TooLarge(HiveMindError):
     code, status = "too_large", 413
+
+
+class MethodNotAllowed(HiveMindError):
+    code, status = "method_not_allowed", 405
+
+
+class TooSlow(HiveMindError):
+    code, status = "too_slow", 408
 
 
 class Forbidden(HiveMindError):
