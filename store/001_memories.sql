@@ -30,33 +30,34 @@ CREATE TABLE documents (
 ) STRICT;
 
 CREATE TABLE memories (
-    slot INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     topic TEXT NOT NULL,
     position TEXT NOT NULL,
     role TEXT NOT NULL,
-    text TEXT NOT NULL,
     body_start INTEGER NOT NULL,
     body_end INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    text_hash BLOB NOT NULL,
     memory_type TEXT NOT NULL,
     user_id TEXT,
     agent_id TEXT,
     session_id TEXT,
     speaker TEXT,
-    metadata TEXT NOT NULL,
     confidence REAL NOT NULL,
     source TEXT,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
     valid_from INTEGER,
     valid_until INTEGER,
     invalidated_at INTEGER,
     invalidated_reason TEXT,
     invalidated_by TEXT,
     listed INTEGER NOT NULL,
-    version INTEGER NOT NULL,
     tags TEXT NOT NULL,
-    text_hash BLOB NOT NULL
+    slot INTEGER PRIMARY KEY,
+    version INTEGER NOT NULL,
+    -- Last, so that the columns before are read without walking a long text.
+    metadata TEXT NOT NULL,
+    text TEXT NOT NULL
 ) STRICT;
 CREATE INDEX memories_topic ON memories (topic, position, id);
 CREATE INDEX memories_created ON memories (created_at, id);

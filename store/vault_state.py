@@ -1,0 +1,88 @@
+"""What the mirror knows about the files of the vault: when each last agreed with the documents, and its recent texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import apsw
+
+By = Literal["mirror", "disk"]
+
+_WORD = 1 << 64
+_FILE = "topic, n, size, mtime_ns, inode, digest"
+
+
+@dataclass(frozen=True, slots=True)
+class VaultFile:
+    """A file as it was when it agreed with its documents as of the change `n`."""
+
+    topic: str
+    n: int
+    size: int
+    mtime_ns: int
+    inode: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VaultBase:
+    """A recent text of a file: the one it had as of the change `n`, and who made it, the mirror or a person."""
+
+    topic: str
+    n: int
+    by: By
+    at: int
+
+
+def vault_file(connection: apsw.Connection, topic: str) -> VaultFile | None:
+    """What is known of a file, None for an unknown one."""
+    row = connection.execute(f"SELECT {_FILE} FROM vault_files WHERE topic = ?", (topic,)).fetchone()
+    return _file(row) if row else None
+
+
+def vault_files(connection: apsw.Connection) -> list[VaultFile]:
+    """What is known of every file, by topic."""
+    return [_file(row) for row in connection.execute(f"SELECT {_FILE} FROM vault_files ORDER BY topic")]
+
+
+def vault_bases(connection: apsw.Connection, topic: str) -> list[VaultBase]:
+    """The recent texts of a file, newest first."""
+    rows = connection.execute("SELECT topic, n, by, at FROM vault_bases WHERE topic = ? ORDER BY n DESC", (topic,))
+    return [VaultBase(*row) for row in rows]
+
+
+def put_vault_file(connection: apsw.Connection, file: VaultFile) -> None:
+    """Remembers what a file is now, in place of what it was."""
+    connection.execute(
+        f"INSERT OR REPLACE INTO vault_files ({_FILE}) VALUES (?, ?, ?, ?, ?, ?)",
+        (file.topic, file.n, file.size, file.mtime_ns, _signed(file.inode), file.digest),
+    )
+
+
+def drop_vault_file(connection: apsw.Connection, topic: str) -> None:
+    """Forgets a file that is gone; its recent texts are kept until they are pruned."""
+    connection.execute("DELETE FROM vault_files WHERE topic = ?", (topic,))
+
+
+def put_vault_base(connection: apsw.Connection, base: VaultBase, keep: int) -> None:
+    """Remembers a recent text of a file, and forgets all but the newest `keep`."""
+    connection.execute(
+        "INSERT OR REPLACE INTO vault_bases (topic, n, by, at) VALUES (?, ?, ?, ?)",
+        (base.topic, base.n, base.by, base.at),
+    )
+    connection.execute(
+        "DELETE FROM vault_bases WHERE topic = ?1 AND n <="
+        " (SELECT n FROM vault_bases WHERE topic = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2)",
+        (base.topic, keep),
+    )
+
+
+def _file(row: tuple[str, int, int, int, int, bytes]) -> VaultFile:
+    topic, n, size, mtime_ns, inode, digest = row
+    return VaultFile(topic, n, size, mtime_ns, inode % _WORD, digest)
+
+
+def _signed(inode: int) -> int:
+    """Inode numbers take all 64 bits on some file systems, SQLite's integers have a sign."""
+    return inode - _WORD if inode >= _WORD // 2 else inode
