@@ -1,0 +1,366 @@
+"""The client without I/O: each function says what to ask the daemon and how to read its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+from hiveminddb import _parse, errors
+from hiveminddb.answers import (
+    Added,
+    Check,
+    Draft,
+    FeedChange,
+    Health,
+    Hits,
+    Imported,
+    ImportFile,
+    Line,
+    Page,
+    Setting,
+    Status,
+    TopicCount,
+    TopicText,
+    Written,
+)
+from hiveminddb.model import Memory, Topic, Version
+
+T = TypeVar("T")
+U = TypeVar("U")
+Time = datetime | str
+Mode = Literal["hybrid", "lexical", "vector"]
+Choice = Literal["accept_deletions", "restore_files", "recreate"]
+
+PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A request and the reading of its answer."""
+
+    request: Request
+    read: Callable[[Response], T]
+
+    def result(self, response: Response) -> T:
+        """The answer's meaning; raises the error it carries."""
+        if not 200 <= response.status < 300:
+            raise error_of(response)
+        try:
+            return self.read(response)
+        except (KeyError, TypeError, ValueError) as cause:
+            raise errors.Unavailable(
+                f"the answer to {self.request.method} {self.request.path} cannot be understood: {cause!r}",
+                "is it a HiveMindDB daemon of this version that answers there? see: hmd status",
+            ) from cause
+
+
+def error_of(response: Response) -> errors.HiveMindError:
+    """The error an answer carries, as the class of its code."""
+    try:
+        told = json.loads(response.body)["error"]
+        code, message, hint = str(told["code"]), str(told["message"]), str(told.get("hint") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return errors.Unavailable(
+            f"HTTP {response.status} without a reason",
+            "is it a HiveMindDB daemon that answers there? see: hmd status",
+        )
+    kind = _classes(errors.HiveMindError).get(code, errors.HiveMindError)
+    error = kind(message, hint)
+    error.code, error.status = code, response.status
+    return error
+
+
+def _classes(kind: type[errors.HiveMindError]) -> dict[str, type[errors.HiveMindError]]:
+    found = {kind.code: kind}
+    for sub in kind.__subclasses__():
+        found.update(_classes(sub))
+    return found
+
+
+def _json(value: Any) -> Any:
+    """A value as the API takes it: times as RFC 3339 with a zone, a naive time is local time."""
+    if isinstance(value, datetime):
+        return value.astimezone().isoformat()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_json(one) for one in value]
+    return value
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _json(value) for name, value in values.items() if value is not None}
+
+
+def _send(method: str, path: str, body: Mapping[str, Any] | None = None) -> Request:
+    payload = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return Request(method, PREFIX + path, payload)
+
+
+def _ask(path: str, **query: Any) -> Request:
+    given = _given(query)
+    for name, value in given.items():
+        given[name] = str(value).lower() if isinstance(value, bool) else value
+    return Request("GET", PREFIX + path + ("?" + urlencode(given, doseq=True) if given else ""))
+
+
+def _one(read: Callable[[Mapping[str, Any]], U]) -> Callable[[Response], U]:
+    return lambda response: read(json.loads(response.body))
+
+
+def _each(read: Callable[[Mapping[str, Any]], U]) -> Callable[[Response], list[U]]:
+    return lambda response: [read(one) for one in json.loads(response.body)]
+
+
+def _memory_path(id: str, *rest: str) -> str:
+    return "/".join(("/memories", quote(id, safe=""), *rest))
+
+
+def _topic_path(topic: str) -> str:
+    return "/topics/" + quote(topic, safe="/")
+
+
+def _draft(draft: Draft | str) -> dict[str, Any]:
+    if isinstance(draft, str):
+        return {"content": draft}
+    values = {field.name: getattr(draft, field.name) for field in fields(draft)}
+    return _given({name: value or None if name in ("tags", "metadata") else value for name, value in values.items()})
+
+
+def add(
+    content: str,
+    *,
+    topic: str | None = None,
+    memory_type: str | None = None,
+    user_id: str | None = None,
+    agent_id: str | None = None,
+    session_id: str | None = None,
+    speaker: str | None = None,
+    tags: Sequence[str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    confidence: float | None = None,
+    source: str | None = None,
+    created_at: Time | None = None,
+    valid_from: Time | None = None,
+    valid_until: Time | None = None,
+) -> Call[Written]:
+    """Adds a memory: durable and searchable when this returns."""
+    return Call(_send("POST", "/memories", _given(locals())), _one(_parse.written))
+
+
+def add_many(drafts: Iterable[Draft | str], *, wait_vectors: bool | None = None) -> Call[Added]:
+    """Adds memories in one transaction."""
+    body = {"memories": [_draft(draft) for draft in drafts], **_given({"wait_vectors": wait_vectors})}
+    return Call(_send("POST", "/bulk/memories", body), _one(_parse.added))
+
+
+def get(id: str) -> Call[Memory]:
+    """One memory by its id or a unique prefix of four or more characters; invalidated ones too."""
+    return Call(_ask(_memory_path(id)), _one(_parse.memory))
+
+
+def page(
+    *,
+    limit: int | None = None,
+    cursor: str | None = None,
+    topic: str | None = None,
+    tags: Sequence[str] | None = None,
+    user_id: str | None = None,
+    agent_id: str | None = None,
+    session_id: str | None = None,
+    speaker: str | None = None,
+    memory_type: str | None = None,
+    since: Time | None = None,
+    until: Time | None = None,
+    include_invalidated: bool | None = None,
+) -> Call[Page]:
+    """One page of memories, newest first; every filter given must hold."""
+    query = dict(locals())
+    return Call(_ask("/memories", tag=query.pop("tags"), **query), _page)
+
+
+def _page(response: Response) -> Page:
+    total = response.headers.get("x-total-count")
+    memories = _each(_parse.memory)(response)
+    return Page(memories, response.headers.get("x-next-cursor") or None, None if total is None else int(total))
+
+
+def update(
+    id: str,
+    *,
+    content: str | None = None,
+    append: str | None = None,
+    replace: tuple[str, str] | None = None,
+    section: tuple[str, str] | None = None,
+    topic: str | None = None,
+    memory_type: str | None = None,
+    user_id: str | None = None,
+    agent_id: str | None = None,
+    session_id: str | None = None,
+    speaker: str | None = None,
+    tags: Sequence[str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    confidence: float | None = None,
+    source: str | None = None,
+    valid_from: Time | None = None,
+    valid_until: Time | None = None,
+    reason: str | None = None,
+    changed_by: str | None = None,
+    version: int | None = None,
+    clear: Sequence[str] = (),
+) -> Call[Written]:
+    """Changes a memory: whole, by appending, replacing (old, new) once, or a section (heading, content).
+
+    With `version`, raises Conflict if the memory has moved on from it; `clear` names optional fields to empty.
+    """
+    other = ("id", "replace", "section", "clear")
+    body = _given({name: value for name, value in locals().items() if name not in other})
+    body.update(dict.fromkeys(clear))
+    if replace is not None:
+        body["replace"] = {"old": replace[0], "new": replace[1]}
+    if section is not None:
+        body["section"] = {"heading": section[0], "content": section[1]}
+    return Call(_send("PATCH", _memory_path(id), body), _one(_parse.written))
+
+
+def forget(id: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[Written]:
+    """Invalidates a memory: it leaves its file and the search, its history stays."""
+    body = _given({"reason": reason, "changed_by": changed_by})
+    return Call(_send("DELETE", _memory_path(id), body), _one(_parse.written))
+
+
+def restore(id: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[Written]:
+    """Brings an invalidated memory back."""
+    body = _given({"reason": reason, "changed_by": changed_by})
+    return Call(_send("POST", _memory_path(id, "restore"), body), _one(_parse.written))
+
+
+def history(id: str) -> Call[list[Version]]:
+    """Every version of a memory, oldest first."""
+    return Call(_ask(_memory_path(id, "history")), _each(_parse.version))
+
+
+def search(
+    query: str,
+    *,
+    limit: int | None = None,
+    topic: str | None = None,
+    tags: Sequence[str] | None = None,
+    user_id: str | None = None,
+    agent_id: str | None = None,
+    session_id: str | None = None,
+    speaker: str | None = None,
+    memory_type: str | None = None,
+    since: Time | None = None,
+    until: Time | None = None,
+    include_invalidated: bool | None = None,
+    explain: bool | None = None,
+    mode: Mode | None = None,
+) -> Call[Hits]:
+    """The memories that answer a query best; any string is a legal query."""
+    return Call(_send("POST", "/search", _given(locals())), _hits)
+
+
+def _hits(response: Response) -> Hits:
+    return _with_mode(response, json.loads(response.body))
+
+
+def _with_mode(response: Response, hits: Iterable[Mapping[str, Any]]) -> Hits:
+    headers = response.headers
+    return Hits((_parse.hit(one) for one in hits), headers.get("x-search-mode", ""), headers.get("x-search-note", ""))
+
+
+def search_many(queries: Iterable[str | Mapping[str, Any]]) -> Call[list[Hits]]:
+    """The hits of each query; a query is a string or the arguments of `search` by name."""
+    asked = [{"query": one} if isinstance(one, str) else _given(one) for one in queries]
+    return Call(
+        _send("POST", "/search/bulk", {"queries": asked}),
+        lambda response: [_with_mode(response, hits) for hits in json.loads(response.body)],
+    )
+
+
+def topics() -> Call[list[Topic]]:
+    """Every topic, by name."""
+    return Call(_ask("/topics"), _each(_parse.topic))
+
+
+def topic(topic: str) -> Call[TopicText]:
+    """A topic's file as it is, and the memories in it."""
+    return Call(_ask(_topic_path(topic)), _one(_parse.topic_text))
+
+
+def forget_topic(topic: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[TopicCount]:
+    """Invalidates every memory of a topic and removes its file."""
+    body = _given({"reason": reason, "changed_by": changed_by})
+    return Call(_send("DELETE", _topic_path(topic), body), _one(lambda a: TopicCount(a["topic"], a["invalidated"])))
+
+
+def restore_topic(topic: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[TopicCount]:
+    """Brings a forgotten topic back."""
+    body = _given({"reason": reason, "changed_by": changed_by})
+    path = _topic_path(topic) + "/restore"
+    return Call(_send("POST", path, body), _one(lambda a: TopicCount(a["topic"], a["restored"])))
+
+
+def lines(keyword: str) -> Call[list[Line]]:
+    """Every line of the vault that contains the keyword, in any case."""
+    return Call(_ask("/lines", keyword=keyword), _each(_parse.line))
+
+
+def changes(*, after: int | None = None, limit: int | None = None) -> Call[list[FeedChange]]:
+    """The change feed after a position, newest last."""
+    return Call(_ask("/changes", after=after, limit=limit), _each(_parse.feed_change))
+
+
+def status() -> Call[Status]:
+    """The daemon's health."""
+    return Call(_ask("/status"), _one(_parse.status))
+
+
+def metrics() -> Call[str]:
+    """Counters in Prometheus' text format."""
+    return Call(_ask("/metrics"), lambda response: response.body.decode())
+
+
+def config() -> Call[list[Setting]]:
+    """The daemon's settings, each with where its value came from."""
+    return Call(_ask("/config"), _each(_parse.setting))
+
+
+def import_files(files: Iterable[ImportFile]) -> Call[Imported]:
+    """Takes markdown files in; a file whose topic exists is merged with it."""
+    told = [{"path": file.path, "text": file.text} for file in files]
+    return Call(_send("POST", "/import", {"files": told}), _one(_parse.imported))
+
+
+def resolve_vault(choice: Choice) -> Call[None]:
+    """Answers a vault that stopped to ask: keep its deletions, write the files again, or make the folder anew."""
+    return Call(_send("POST", "/vault/resolve", {"choice": choice}), lambda response: None)
+
+
+def doctor(*, rebuild: bool = False, check: bool = True) -> Call[list[Check]]:
+    """Checks the daemon's parts and repairs what it can; `rebuild` derives everything from the change log again."""
+    return Call(_send("POST", "/doctor", {"rebuild": rebuild, "check": check}), _each(_parse.check))
+
+
+def health() -> Call[Health]:
+    """Who answers."""
+    return Call(Request("GET", "/health"), _one(_parse.health))
