@@ -1,0 +1,127 @@
+"""One SQLite file: one writer with group commit, readers that never wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import apsw
+
+from hiveminddb.errors import Unavailable
+from hiveminddb.store import schema
+from hiveminddb.store.failures import translated, translating
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.writer import QUEUE_LIMIT, Job, OnCommit, Writer
+
+T = TypeVar("T")
+
+# Readers at once: queries are short, and more threads than cores only take turns.
+READERS = 4
+# Reads that may wait: beyond, callers are told to come again.
+READ_LIMIT = 1024
+
+
+class Database:
+    """The database, open inside `async with`; `on_commit` is called on the writer's thread with the newest change."""
+
+    def __init__(self, path: Path | str, on_commit: OnCommit | None = None) -> None:
+        self.path = Path(path)
+        self._on_commit = on_commit
+        self._writer: Writer | None = None
+        self._local = threading.local()
+        self._connections: list[apsw.Connection] = []
+        self._reads = 0
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Semaphore(QUEUE_LIMIT // 2)
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        try:
+            connection = await self._loop.run_in_executor(self._pool, self._open)
+        except BaseException:
+            self._pool.shutdown()
+            raise
+        self._writer = Writer(connection, self.path, self._on_commit)
+        self._writer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._writer is not None
+        await asyncio.to_thread(self._close, self._writer)
+        self._writer = None
+
+    def _open(self) -> apsw.Connection:
+        with translating(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            schema.refuse_foreign(self.path)
+            connection = schema.open_writer(self.path)
+            self._connections.append(connection)
+            schema.migrate(connection)
+            return connection
+
+    def _close(self, writer: Writer) -> None:
+        writer.stop()
+        self._pool.shutdown()
+        # The writer's last, so that it folds the log into the file.
+        for connection in reversed(self._connections):
+            connection.close()
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """The work's result once it is on the disk; waits its turn while many do. Cancelling does not undo it."""
+        async with self._room:
+            answer: asyncio.Future[T] = self._loop.create_future()
+            self._writing().enqueue(Job(work, answer))
+            return await answer
+
+    def submit(self, work: Callable[[Transaction], T]) -> Future[T]:
+        """The same from any thread, without waiting; Unavailable when too many wait already."""
+        answer: Future[T] = Future()
+        self._writing().enqueue(Job(work, answer))
+        return answer
+
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise Unavailable(f"the database is not open: {self.path}", "use it inside `async with`")
+        return self._writer
+
+    async def read(self, query: Callable[[apsw.Connection], T]) -> T:
+        """The query's result, from one consistent moment, on a reader's thread."""
+        self._writing()
+        if self._reads >= READ_LIMIT:
+            raise Unavailable(f"too many reads wait: {READ_LIMIT}", "try again in a moment")
+        self._reads += 1
+        try:
+            return await self._loop.run_in_executor(self._pool, self._read, query)
+        finally:
+            self._reads -= 1
+
+    def _read(self, query: Callable[[apsw.Connection], T]) -> T:
+        try:
+            connection = self._reader()
+            connection.execute("BEGIN")
+            try:
+                return query(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except apsw.Error as error:
+            raise translated(error, self.path) from error
+
+    def _reader(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = schema.open_reader(self.path)
+            self._connections.append(connection)
+        return connection
+
+    def size_bytes(self) -> int:
+        """The bytes the database takes on the disk, its log included."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())

@@ -1,0 +1,195 @@
+"""The one thread that writes: takes all that waits, commits it in one transaction, then answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any
+
+import apsw
+
+from hiveminddb.errors import StorageError, Unavailable
+from hiveminddb.store.counters import Counters
+from hiveminddb.store.failures import translated
+from hiveminddb.store.transaction import Transaction
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[Transaction], Any]
+OnCommit = Callable[[int], None]
+
+# As many works as may wait: beyond, callers are told to come again rather than memory growing.
+QUEUE_LIMIT = 1024
+# As many works as share one commit: bounds what a failing disk takes with it, and the wait of the first.
+BATCH_LIMIT = 256
+
+# Frames of 4 KB in the log: copied back when nobody waits, or at the latest when the log has grown to 64 MB.
+_CHECKPOINT_IDLE = 1000
+_CHECKPOINT_BUSY = 16_000
+_IDLE_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class Job:
+    """A work and where its outcome goes: an asyncio future of a loop, or a thread's future."""
+
+    work: Work
+    answer: asyncio.Future[Any] | Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+    def resolve(self) -> None:
+        """Hands over the outcome, to whoever has not stopped waiting."""
+        if self.answer.done():
+            return
+        if self.error is not None:
+            self.answer.set_exception(self.error)
+        else:
+            self.answer.set_result(self.result)
+
+
+class Writer:
+    """Owns the writing connection; `start` and `stop` once each."""
+
+    def __init__(self, connection: apsw.Connection, path: Path, on_commit: OnCommit | None) -> None:
+        self._connection = connection
+        self._path = path
+        self._on_commit = on_commit
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._door = Lock()
+        self._closed = False
+        self._counters: Counters | None = None
+        self._log_frames = 0
+        self._thread = Thread(target=self._run, name="store-writer", daemon=True)
+        connection.set_wal_hook(self._grown)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Waits for everything queued to be committed and answered; later works are refused."""
+        with self._door:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def enqueue(self, job: Job) -> None:
+        """Queues a work; Unavailable when too many wait or the database is closed."""
+        with self._door:
+            if self._closed:
+                raise Unavailable("the database is closed", "start the daemon again")
+            if self._queue.qsize() >= QUEUE_LIMIT:
+                raise Unavailable(f"too many writes wait: {QUEUE_LIMIT}", "try again in a moment")
+            self._queue.put(job)
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            batch = self._take()
+            going = None not in batch
+            if jobs := [job for job in batch if job is not None]:
+                self._commit(jobs)
+            if self._log_frames >= (_CHECKPOINT_BUSY if jobs else _CHECKPOINT_IDLE):
+                self._checkpoint()
+
+    def _take(self) -> list[Job | None]:
+        try:
+            batch = [self._queue.get(timeout=_IDLE_SECONDS if self._log_frames >= _CHECKPOINT_IDLE else None)]
+            while len(batch) < BATCH_LIMIT and batch[-1] is not None:
+                batch.append(self._queue.get_nowait())
+        except Empty:
+            return batch if "batch" in locals() else []
+        return batch
+
+    def _commit(self, jobs: list[Job]) -> None:
+        try:
+            callbacks = self._transact(jobs)
+        except (apsw.Error, OSError) as error:
+            self._fail(jobs, error)
+        else:
+            self._after(callbacks)
+        self._answer(jobs)
+
+    def _transact(self, jobs: list[Job]) -> list[Callable[[], None]]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        tx = Transaction(connection, self._counters)
+        last = tx.counters.n
+        for job in jobs:
+            self._attempt(tx, job)
+        tx.flush_index()
+        connection.execute("COMMIT")
+        self._counters = tx.counters
+        callbacks = tx.committed()
+        if self._on_commit is not None and (n := tx.counters.n) > last:
+            on_commit = self._on_commit
+            callbacks.append(lambda: on_commit(n))
+        return callbacks
+
+    def _attempt(self, tx: Transaction, job: Job) -> None:
+        try:
+            job.result = tx.run(job.work)
+        except apsw.Error as error:
+            job.error = translated(error, self._path)
+            job.error.__cause__ = error
+            if not self._connection.in_transaction:
+                raise
+        except BaseException as error:  # whatever a work raises is its caller's to see
+            job.error = error
+
+    def _fail(self, jobs: list[Job], error: apsw.Error | OSError) -> None:
+        """Nothing of the batch is kept, and everyone is told."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._counters = None
+        logger.error("event=commit_failed works=%d error=%s", len(jobs), error)
+        for job in jobs:
+            if job.error is None:
+                job.error = translated(error, self._path)
+                job.error.__cause__ = error
+
+    def _after(self, callbacks: list[Callable[[], None]]) -> None:
+        for callback in callbacks:
+            try:
+                callback()
+            except Exception:  # the commit stands whatever a listener makes of it
+                logger.exception("event=after_commit_failed")
+
+    def _answer(self, jobs: list[Job]) -> None:
+        waiting: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+        for job in jobs:
+            if isinstance(job.answer, Future):
+                job.resolve()
+            else:
+                waiting.setdefault(job.answer.get_loop(), []).append(job)
+        for loop, answered in waiting.items():
+            loop.call_soon_threadsafe(_resolve, answered)
+
+    def _grown(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
+        self._log_frames = frames
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> None:
+        started = time.perf_counter()
+        try:
+            frames, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            logger.warning("event=checkpoint_failed error=%s", error)
+            frames = copied = 0
+        self._log_frames = 0
+        logger.debug("event=checkpoint frames=%d copied=%d s=%.3f", frames, copied, time.perf_counter() - started)
+
+
+def _resolve(jobs: list[Job]) -> None:
+    for job in jobs:
+        job.resolve()
+
+
+__all__ = ["BATCH_LIMIT", "QUEUE_LIMIT", "Job", "StorageError", "Work", "Writer"]
