@@ -1,0 +1,75 @@
+"""Routes of single memories and of many at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hiveminddb.daemon import render
+from hiveminddb.daemon.http import BULK_BODY_LIMIT, Answer, Call, Route, encoded, header
+from hiveminddb.daemon.render import AddedMemories
+from hiveminddb.daemon.requests import Because, MemoryFilters, MemoryPatch, NewMemories, NewMemory, Nothing, blame
+from hiveminddb.daemon.usecases import Receipt, UseCases
+from hiveminddb.model import Memory, Version
+
+WRITTEN = (Memory, Receipt)
+
+
+async def add(cases: UseCases, call: Call[NewMemory, Nothing]) -> Answer:
+    return render.memory_added(await cases.add([call.body.draft()]))
+
+
+async def add_many(cases: UseCases, call: Call[NewMemories, Nothing]) -> Answer:
+    return render.memories_added(await cases.add(call.body.drafts(), call.body.wait_vectors))
+
+
+async def page(cases: UseCases, call: Call[Nothing, MemoryFilters]) -> Answer:
+    found = await cases.page(call.query.filters(), call.query.limit, call.query.cursor)
+    headers = [header(b"x-total-count", str(found.total))]
+    if found.cursor is not None:
+        headers.append(header(b"x-next-cursor", found.cursor))
+    return encoded(found.memories, headers=tuple(headers))
+
+
+async def get(cases: UseCases, call: Call[Nothing, Nothing]) -> Answer:
+    return encoded(await cases.get(call.path["id"]))
+
+
+async def update(cases: UseCases, call: Call[MemoryPatch, Nothing]) -> Answer:
+    return render.memory_written(await cases.update(call.path["id"], call.body.patch(), call.body.blame()))
+
+
+async def forget(cases: UseCases, call: Call[Because, Because]) -> Answer:
+    return render.memory_written(await cases.forget(call.path["id"], blame(call.body, call.query)))
+
+
+async def restore(cases: UseCases, call: Call[Because, Because]) -> Answer:
+    return render.memory_written(await cases.restore(call.path["id"], blame(call.body, call.query)))
+
+
+async def history(cases: UseCases, call: Call[Nothing, Nothing]) -> Answer:
+    return encoded(await cases.history(call.path["id"]))
+
+
+_ONE = "/api/v1/memories/{id}"
+
+ROUTES: tuple[Route[Any, Any], ...] = (
+    Route("POST", "/api/v1/memories", add, "Add a memory", NewMemory, Nothing, WRITTEN, 201),
+    Route("GET", "/api/v1/memories", page, "List memories, newest first", Nothing, MemoryFilters, list[Memory]),
+    Route("GET", _ONE, get, "One memory, invalidated ones too", Nothing, Nothing, Memory),
+    Route("PUT", _ONE, update, "Change a memory", MemoryPatch, Nothing, WRITTEN),
+    Route("PATCH", _ONE, update, "Change a memory", MemoryPatch, Nothing, WRITTEN),
+    Route("DELETE", _ONE, forget, "Invalidate a memory", Because, Because, WRITTEN, body_optional=True),
+    Route("POST", _ONE + "/restore", restore, "Bring a memory back", Because, Because, WRITTEN, body_optional=True),
+    Route("GET", _ONE + "/history", history, "The versions of a memory, oldest first", Nothing, Nothing, list[Version]),
+    Route(
+        "POST",
+        "/api/v1/bulk/memories",
+        add_many,
+        "Add memories in one transaction",
+        NewMemories,
+        Nothing,
+        AddedMemories,
+        201,
+        body_limit=BULK_BODY_LIMIT,
+    ),
+)
