@@ -15,7 +15,7 @@ from hiveminddb.daemon.embedding_model import EmbeddingModel
 
 MODEL = Path(str(files("hiveminddb.daemon") / "all-MiniLM-L6-v2.Q8_0.gguf"))
 WORDS = """deploy billing cluster secret migration index latency queue retry token meeting notes Caroline Melanie
-    painting support group yesterday decided because server folder markdown search memory agent review test branch""".split()
+    painting support group yesterday decided because server folder markdown search memory agent review test""".split()
 ROUNDS = 5
 
 
