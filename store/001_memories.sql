@@ -22,11 +22,12 @@ CREATE INDEX changes_document ON changes (document, n);
 CREATE UNIQUE INDEX changes_seq ON changes (seq) WHERE seq IS NOT NULL;
 
 -- Projections: made from `changes`, dropped and made anew by a rebuild.
+-- What the changes of a document merge to. One with a single change has no row: that change's update is its state.
 CREATE TABLE documents (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
     n INTEGER NOT NULL,
-    state BLOB
+    state BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE memories (
@@ -61,7 +62,6 @@ CREATE TABLE memories (
 ) STRICT;
 CREATE INDEX memories_topic ON memories (topic, position, id);
 CREATE INDEX memories_created ON memories (created_at, id);
-CREATE INDEX memories_hash ON memories (text_hash);
 CREATE INDEX memories_session ON memories (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX memories_user ON memories (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX memories_agent ON memories (agent_id) WHERE agent_id IS NOT NULL;

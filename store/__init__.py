@@ -1,1 +1,31 @@
+"""Durable state: one SQLite file with the change log and everything made from it."""
 
+from hiveminddb.store.changes import LoggedChange
+from hiveminddb.store.check import Finding
+from hiveminddb.store.database import Database
+from hiveminddb.store.filters import Filters
+from hiveminddb.store.history import PastEntry, VersionRow
+from hiveminddb.store.listing import Page, TopicRow
+from hiveminddb.store.outbox import Mark
+from hiveminddb.store.rows import MemoryRow, text_hash, to_memory
+from hiveminddb.store.transaction import Placement, Transaction
+from hiveminddb.store.vault_state import VaultBase, VaultFile
+
+__all__ = [
+    "Database",
+    "Filters",
+    "Finding",
+    "LoggedChange",
+    "Mark",
+    "MemoryRow",
+    "Page",
+    "PastEntry",
+    "Placement",
+    "TopicRow",
+    "Transaction",
+    "VaultBase",
+    "VaultFile",
+    "VersionRow",
+    "text_hash",
+    "to_memory",
+]

@@ -10,7 +10,10 @@ import apsw
 from hiveminddb.model import Change
 
 _COLUMNS = 'origin, counter, document, kind, action, actor, reason, hlc, "update"'
-_STATE = "SELECT coalesce(state, (SELECT \"update\" FROM changes c WHERE c.document = d.id)) FROM documents d WHERE id = ?"
+_STATE = (
+    "SELECT coalesce((SELECT state FROM documents WHERE id = ?1),"
+    ' (SELECT "update" FROM changes WHERE document = ?1 ORDER BY n LIMIT 1))'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,8 @@ def last_hlc(connection: apsw.Connection) -> int:
 
 def document_state(connection: apsw.Connection, document: str) -> bytes | None:
     """What the changes of a document merge to, None for an unknown document."""
-    row = connection.execute(_STATE, (document,)).fetchone()
-    return row[0] if row else None
+    state: bytes | None = connection.execute(_STATE, (document,)).get
+    return state
 
 
 def _last(upto: int | None) -> int:

@@ -8,7 +8,7 @@ from hiveminddb.store import changes
 
 
 class Counters:
-    """The last number of each kind given out. After a rollback a new one is made, so none is ever skipped or repeated."""
+    """The last number of each kind given out; made anew after a rollback, so that none is skipped or repeated."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection

@@ -23,7 +23,7 @@ def translated(error: apsw.Error | OSError, path: Path) -> StorageError:
             "free some space on this disk; nothing acknowledged is lost, and reading goes on",
         )
     if isinstance(error, (apsw.ReadOnlyError, apsw.PermissionsError, PermissionError)):
-        return ReadOnly(f"the database cannot be written: {path}", "check the owner and mode of the file and its folder")
+        return ReadOnly(f"the database cannot be written: {path}", "check the mode of the file and its folder")
     if isinstance(error, apsw.NotADBError):
         return Corrupt(f"not a HiveMindDB database: {path}", "move the file away, or point the data folder elsewhere")
     if isinstance(error, apsw.CorruptError):

@@ -27,7 +27,7 @@ _EQUAL = ("topic", "user_id", "agent_id", "session_id", "speaker", "memory_type"
 
 
 def filter_clause(filters: Filters, alias: str = "m") -> tuple[str, list[Binding]]:
-    """A condition on the table `memories` under that alias, never empty, and its bindings; rows not listed never meet it."""
+    """A condition on the table `memories` under that alias, and its bindings; unlisted rows never meet it."""
     conditions = [f"{alias}.listed = 1"]
     bindings: list[Binding] = []
     if not filters.include_invalidated:

@@ -33,7 +33,7 @@ class VersionRow:
     body_end: int
     topic: str
     position: str
-    alive: bool
+    alive: int
     action: str
     actor: str
     reason: str
@@ -64,14 +64,12 @@ def versions_of(connection: apsw.Connection, document: str) -> list[VersionRow]:
         " FROM versions v JOIN changes c ON c.n = v.n WHERE v.document = ? ORDER BY v.n",
         (document,),
     )
-    return [VersionRow(*row[:7], bool(row[7]), *row[8:]) for row in rows]
+    return [VersionRow(*row) for row in rows]
 
 
 def entries_as_of(connection: apsw.Connection, topic: str, n: int) -> list[PastEntry]:
     """The living memories of a file as of a change, in the order they then had."""
-    rows = connection.execute(
-        f"SELECT v.document, v.n, v.position, {_PAST_TEXT} {_AS_OF}", {"topic": topic, "n": n}
-    )
+    rows = connection.execute(f"SELECT v.document, v.n, v.position, {_PAST_TEXT} {_AS_OF}", {"topic": topic, "n": n})
     return [PastEntry(*row) for row in rows]
 
 

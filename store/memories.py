@@ -52,9 +52,7 @@ def invalidated_of(connection: apsw.Connection, topic: str) -> list[MemoryRow]:
 
 def last_position(connection: apsw.Connection, topic: str) -> str | None:
     """The greatest position ever used in a file and not moved away, None for a file without memories."""
-    position: str | None = connection.execute(
-        "SELECT max(position) FROM memories WHERE topic = ?", (topic,)
-    ).get
+    position: str | None = connection.execute("SELECT max(position) FROM memories WHERE topic = ?", (topic,)).get
     return position
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 
 from hiveminddb.model import Memory, MemoryId
 from hiveminddb.store.filters import Binding
@@ -44,10 +44,10 @@ class MemoryRow:
     invalidated_at: int | None = None
     invalidated_reason: str | None = None
     invalidated_by: str | None = None
-    listed: bool = True
-    tags: tuple[str, ...] = ()
     slot: int = 0
     version: int = 0
+    listed: bool = True
+    tags: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
@@ -68,7 +68,6 @@ class MemoryRow:
 _NAMES = tuple(field.name for field in fields(MemoryRow))
 COLUMNS = ", ".join(_NAMES)
 PLACEHOLDERS = ", ".join("?" * len(_NAMES))
-_LISTED, _TAGS = _NAMES.index("listed"), _NAMES.index("tags")
 
 
 def columns_of(alias: str) -> str:
@@ -76,15 +75,10 @@ def columns_of(alias: str) -> str:
     return ", ".join(f"{alias}.{name}" for name in _NAMES)
 
 
-def row_from(values: tuple[Binding, ...]) -> MemoryRow:
+def row_from(values: tuple[Any, ...]) -> MemoryRow:
     """The row from the values of COLUMNS."""
-    tags = values[_TAGS]
-    return MemoryRow(
-        *values[:_LISTED],  # type: ignore[arg-type]
-        bool(values[_LISTED]),
-        () if tags == "[]" else tuple(json.loads(tags)),  # type: ignore[arg-type]
-        *values[_TAGS + 1 :],  # type: ignore[arg-type]
-    )
+    *same, listed, tags = values
+    return MemoryRow(*same, listed=listed == 1, tags=() if tags == "[]" else tuple(json.loads(tags)))
 
 
 def bindings_of(row: MemoryRow, slot: int, version: int) -> tuple[Binding, ...]:
@@ -94,7 +88,7 @@ def bindings_of(row: MemoryRow, slot: int, version: int) -> tuple[Binding, ...]:
         row.id, row.topic, row.position, row.role, row.text, row.body_start, row.body_end, row.created_at,
         row.updated_at, row.text_hash, row.memory_type, row.user_id, row.agent_id, row.session_id, row.speaker,
         row.metadata, row.confidence, row.source, row.valid_from, row.valid_until, row.invalidated_at,
-        row.invalidated_reason, row.invalidated_by, row.listed, tags, slot, version,
+        row.invalidated_reason, row.invalidated_by, slot, version, row.listed, tags,
     )  # fmt: skip
 
 

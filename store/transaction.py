@@ -38,7 +38,7 @@ _MARK = "INSERT INTO outbox (kind, key, n) VALUES (?, ?, ?) ON CONFLICT (kind, k
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a memory was put: its place in the index and its version; `old` is the row it replaced, None for a new one."""
+    """Where a memory was put: its slot in the index, its version, and the row it replaced, None for a new one."""
 
     slot: int
     version: int
@@ -108,8 +108,8 @@ class Transaction:
         """What the changes of a document merge to, None for an unknown document."""
         return changes.document_state(self.connection, document)
 
-    def put_document(self, document: str, kind: str, n: int, state: bytes | None) -> None:
-        """The state after change `n`; None for a document's first change, whose update is the state."""
+    def put_document(self, document: str, kind: str, n: int, state: bytes) -> None:
+        """The state after change `n`; not needed after a document's first, whose update is the state."""
         self._cursor.execute(_DOCUMENT, (document, kind, n, state))
 
     # -- memories
@@ -129,7 +129,6 @@ class Transaction:
     def add_memories(self, new: Sequence[Change], rows: Sequence[MemoryRow]) -> range:
         """Appends the first changes of new documents and puts their memories, fast; their places in the log."""
         places = self.append_new(new)
-        self._cursor.executemany(_DOCUMENT, ((c.document, c.kind, n, None) for c, n in zip(new, places, strict=True)))
         self.put_new(rows, places)
         return places
 

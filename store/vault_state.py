@@ -1,4 +1,4 @@
-"""What the mirror knows about the files of the vault: when each last agreed with the documents, and its recent texts."""
+"""What the mirror knows of the vault's files: when each last agreed with the documents, and its recent texts."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -15,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from hiveminddb.errors import StorageError, Unavailable
+from hiveminddb.errors import Unavailable
 from hiveminddb.store.counters import Counters
 from hiveminddb.store.failures import translated
 from hiveminddb.store.transaction import Transaction
@@ -100,12 +101,12 @@ class Writer:
                 self._checkpoint()
 
     def _take(self) -> list[Job | None]:
-        try:
-            batch = [self._queue.get(timeout=_IDLE_SECONDS if self._log_frames >= _CHECKPOINT_IDLE else None)]
+        batch: list[Job | None] = []
+        wait = _IDLE_SECONDS if self._log_frames >= _CHECKPOINT_IDLE else None
+        with suppress(Empty):
+            batch.append(self._queue.get(timeout=wait))
             while len(batch) < BATCH_LIMIT and batch[-1] is not None:
                 batch.append(self._queue.get_nowait())
-        except Empty:
-            return batch if "batch" in locals() else []
         return batch
 
     def _commit(self, jobs: list[Job]) -> None:
@@ -190,6 +191,3 @@ class Writer:
 def _resolve(jobs: list[Job]) -> None:
     for job in jobs:
         job.resolve()
-
-
-__all__ = ["BATCH_LIMIT", "QUEUE_LIMIT", "Job", "StorageError", "Work", "Writer"]
