@@ -1,0 +1,103 @@
+"""status and config: how the daemon is, and how it was told to be."""
+
+from __future__ import annotations
+
+import json
+
+from hiveminddb._address import find
+from hiveminddb.answers import Status
+from hiveminddb.cli.output import amount, columns, home, paint, say, say_json, size, table
+from hiveminddb.cli.session import Session, command, pass_session
+from hiveminddb.cli.text import pad, visible, wrap
+
+_INDENT = 10
+_GOOD_VAULT = ("ok", "running", "watching", "ready", "mirrored")
+_GOOD_MODEL = ("ok", "ready", "running", "loaded")
+
+
+@command()
+@pass_session
+def status(session: Session) -> None:
+    """Tell the daemon's health in one screen."""
+    with session.client() as mind:
+        now = mind.status()
+    if session.json:
+        say_json(now)
+        return
+    address = find(session.url, session.token, session.data_dir)
+    head = f"{paint('HiveMindDB', bold=True)} {now.version} {paint('is running', 'green')}"
+    say(f"{head} for {_duration(now.uptime_s)} at {paint(address.url, 'cyan')}")
+    for name, words, good in screen(now):
+        first, *rest = wrap(visible(words), max(columns() - _INDENT, 10))
+        say(paint(pad(name, _INDENT), dim=True) + (first if good else paint(first, "yellow")))
+        for line in rest:
+            say(" " * _INDENT + (line if good else paint(line, "yellow")))
+
+
+def screen(now: Status) -> list[tuple[str, str, bool]]:
+    """The lines of a status: name, words, whether all is well."""
+    forgotten = f", {now.invalidated:,} forgotten" if now.invalidated else ""
+    memory = f"{amount(now.memories, 'memory', 'memories')} in {amount(now.topics, 'topic')}{forgotten}"
+    return [
+        ("memory", memory, True),
+        ("vault", *_vault(now)),
+        ("search", *_search(now)),
+        ("model", *_model(now)),
+        ("to do", _pending(now), True),
+        ("swarm", f"{now.swarm.state}, {amount(now.changes, 'change')} so far, node {now.node_id[:12]}", True),
+        ("data", f"{home(now.data_dir)} ({size(now.database_bytes)})", True),
+    ]
+
+
+def _vault(now: Status) -> tuple[str, bool]:
+    vault = now.vault
+    place = f"{home(vault.path)}, {amount(vault.files, 'file')}"
+    if vault.reason:
+        return f"{place}, {vault.state}: {vault.reason}", False
+    return (place if vault.state in _GOOD_VAULT else f"{place}, {vault.state}"), True
+
+
+def _search(now: Status) -> tuple[str, bool]:
+    words = {"hybrid": "by words and by meaning", "lexical": "by words only", "vector": "by meaning only"}
+    told = words.get(now.search.mode, now.search.mode)
+    return (f"{told}: {now.search.note}", False) if now.search.note else (told, True)
+
+
+def _model(now: Status) -> tuple[str, bool]:
+    model = now.embedding
+    count = f"{amount(model.vectors, 'vector')}" + (f", {model.missing:,} to come" if model.missing else "")
+    state = "" if model.state in _GOOD_MODEL else f", {model.state}"
+    told = f"{model.model}{state}, {count}"
+    return (f"{told}: {model.reason}", False) if model.reason else (told, True)
+
+
+def _pending(now: Status) -> str:
+    todo = [
+        (now.pending.mirror, f"{amount(now.pending.mirror, 'file')} to write"),
+        (now.pending.embed, f"{amount(now.pending.embed, 'text')} to embed"),
+    ]
+    return ", ".join(words for count, words in todo if count) or "nothing"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            return amount(int(seconds // length), unit)
+    return amount(int(seconds), "second")
+
+
+@command()
+@pass_session
+def config(session: Session) -> None:
+    """Show every setting and where its value came from."""
+    with session.client() as mind:
+        settings = mind.config()
+    if session.json:
+        say_json(settings)
+        return
+    rows = [(one.name, visible(_value(one.value)), one.source) for one in settings]
+    table(rows, ("cyan", None, "bright_black"), ("setting", "value", "from"))
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

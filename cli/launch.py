@@ -1,0 +1,129 @@
+"""Starting and stopping the daemon of this machine, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hiveminddb._address import Address, data_dir, running
+from hiveminddb.client import HiveMind
+from hiveminddb.errors import Conflict, HiveMindError, NotReachable, Unavailable
+
+# A daemon is ready in a second or two; one that first repairs a large database may take longer.
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+# A log this big is set aside at the next start.
+LOG_LIMIT = 5_000_000
+_LOOK_EVERY = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start a daemon: its flags, where not the default."""
+
+    data_dir: str | None = None
+    vault: str | None = None
+    listen: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        return data_dir(self.data_dir)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "daemon.log"
+
+    def command(self) -> list[str]:
+        """The daemon's command line; -P, so that no file in the current folder is taken for a module."""
+        flags = {"--data-dir": self.data_dir, "--vault": self.vault, "--listen": self.listen}
+        given = [part for flag, value in flags.items() if value for part in (flag, value)]
+        return [sys.executable, "-P", "-m", "hiveminddb.daemon", *given]
+
+
+def answering(folder: Path) -> Address | None:
+    """The running daemon of a data folder, if it answers."""
+    address = running(folder)
+    if address is None or address.pid is None or not is_daemon(address.pid):
+        return None
+    try:
+        with HiveMind(address.url, address.token, 2.0) as mind:
+            mind.health()
+        return address
+    except HiveMindError:
+        return None
+
+
+def start(launch: Launch) -> tuple[Address, bool]:
+    """The daemon's address once it answers, and whether it was started here (False: it ran already)."""
+    if found := answering(launch.folder):
+        return found, False
+    launch.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _log(launch) as log:
+        begin = log.tell()
+        process = subprocess.Popen(
+            launch.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
+        )
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        ended = process.poll() is not None
+        if found := answering(launch.folder):
+            return found, not ended
+        if ended:
+            raise Unavailable(
+                f"the daemon did not start: {_last_words(launch.log, begin)}", f"its whole log: {launch.log}"
+            )
+        time.sleep(_LOOK_EVERY)
+    raise Unavailable(
+        f"the daemon (pid {process.pid}) has not answered within {START_SECONDS:g} s", f"see its log: {launch.log}"
+    )
+
+
+def stop(folder: Path) -> int:
+    """Asks the daemon of a data folder to end and waits until it has; its pid."""
+    address = running(folder)
+    if address is None or address.pid is None or not is_daemon(address.pid):
+        raise NotReachable(f"no daemon runs for {folder}", "nothing to stop")
+    os.kill(address.pid, signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    while is_daemon(address.pid):
+        if time.monotonic() > end:
+            raise Conflict(
+                f"the daemon (pid {address.pid}) has not ended within {STOP_SECONDS:g} s",
+                f"it may be finishing its work: see {folder / 'daemon.log'}",
+            )
+        time.sleep(_LOOK_EVERY)
+    return address.pid
+
+
+def is_daemon(pid: int) -> bool:
+    """Whether a living process of that number is a HiveMindDB daemon: numbers are used again."""
+    proc = Path("/proc")
+    if (proc / "self/cmdline").exists():
+        try:
+            return b"hiveminddb.daemon" in (proc / str(pid) / "cmdline").read_bytes()
+        except OSError:
+            return False
+    told = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "hiveminddb.daemon" in told.stdout
+
+
+def _log(launch: Launch) -> IO[bytes]:
+    if launch.log.exists() and launch.log.stat().st_size > LOG_LIMIT:
+        launch.log.replace(launch.log.with_suffix(".log.1"))
+    log = launch.log.open("ab")
+    log.seek(0, os.SEEK_END)
+    return log
+
+
+def _last_words(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begin)
+        lines = file.read(LOG_LIMIT).decode(errors="replace").strip().splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
