@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hiveminddb.daemon import embedding_spec
+from hiveminddb.daemon.embedding_spec import EmbeddingSpec, LocalModel, NoModel
 from hiveminddb.errors import InvalidConfig
 
 CONFIG_FILE = "config.toml"
 LOG_LEVELS = ("debug", "info", "warning", "error")
-BUNDLED = "bundled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +35,28 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as it may be shown: where its value came from, secrets hidden."""
+
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """What the daemon was told; `sources` says by whom, for each field."""
+    """What the daemon was told; `settings` is the same for people to read."""
 
     data_dir: Path
     vault: Path
     listen_addr: Address
     peer_addr: Address
-    embedding_model: str
+    embedding_model: EmbeddingSpec
     llm_provider: str
     llm_model: str
     llm_api_key: str
     log_level: str
-    sources: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting as it may be shown: secrets hidden."""
-
-    name: str
-    value: str
-    source: str
+    settings: tuple[Setting, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class _Option:
     default: str
     parse: Callable[[str], Any]
     environment: tuple[str, ...]
-    secret: bool = False
+    show: Callable[[Any], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,65 +74,37 @@ class _Given:
     source: str
 
 
-def _path(text: str) -> Path:
-    if "\0" in text:
-        raise ValueError("a path without NUL characters")
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:
-        raise ValueError("a path; the home folder of ~ is not known") from error
-
-
-def _address(text: str) -> Address:
-    host, colon, port = text.strip().rpartition(":")
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise ValueError("host:port, such as 127.0.0.1:8100 or [::1]:8100")
-    return Address(host, int(port))
-
-
-def _level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
-        raise ValueError(f"one of {', '.join(LOG_LEVELS)}")
-    return text.lower()
-
-
-def _model(text: str) -> str:
-    kind, _, rest = text.partition(":")
-    if text in (BUNDLED, "none") or (kind in ("local", "openai", "ollama") and rest):
-        return text
-    if kind in ("http", "https") and "#" in rest:
-        return text
-    raise ValueError("bundled, none, local:<path.gguf>, openai:<model>, ollama:<model> or http(s)://…/v1#<model>")
-
-
-def _options(environment: Mapping[str, str]) -> tuple[_Option, ...]:
-    data_home = environment.get("XDG_DATA_HOME") or "~/.local/share"
-    return (
-        _Option("data_dir", f"{data_home}/hiveminddb", _path, ("HIVEMIND_DATA_DIR",)),
-        _Option("vault", "~/HiveMind", _path, ("HIVEMIND_VAULT", "AGENT_MEMORY_DIR")),
-        _Option("listen_addr", "127.0.0.1:8100", _address, ("HIVEMIND_LISTEN_ADDR",)),
-        _Option("peer_addr", "0.0.0.0:8101", _address, ("HIVEMIND_PEER_ADDR",)),
-        _Option("embedding_model", BUNDLED, _model, ("HIVEMIND_EMBEDDING_MODEL",)),
-        _Option("llm_provider", "", str, ("HIVEMIND_LLM_PROVIDER",)),
-        _Option("llm_model", "", str, ("HIVEMIND_LLM_MODEL",)),
-        _Option("llm_api_key", "", str, ("HIVEMIND_LLM_API_KEY",), secret=True),
-        _Option("log_level", "info", _level, ("HIVEMIND_LOG_LEVEL",)),
-    )
-
-
 def load(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Config:
     """The settings of this start; InvalidConfig names the setting, its value and where it came from."""
     options = _options(environment)
     data_dir = _parsed(options[0], _given(options[0], flags, environment, {}))
     file = _read_file(data_dir / CONFIG_FILE, options)
     values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
+    settings: list[Setting] = []
     for option in options:
         given = _given(option, flags, environment, file)
-        values[option.name] = _parsed(option, given)
-        sources[option.name] = given.source
-    return Config(**values, sources=sources)
+        value = values[option.name] = _parsed(option, given)
+        settings.append(Setting(option.name, option.show(value), given.source))
+    return Config(**values, settings=tuple(settings))
+
+
+def _options(environment: Mapping[str, str]) -> tuple[_Option, ...]:
+    data_home = environment.get("XDG_DATA_HOME") or "~/.local/share"
+
+    def model(text: str) -> EmbeddingSpec:
+        return embedding_spec.parse(text, environment)
+
+    return (
+        _Option("data_dir", f"{data_home}/hiveminddb", _path, ("HIVEMIND_DATA_DIR",)),
+        _Option("vault", "~/HiveMind", _path, ("HIVEMIND_VAULT", "AGENT_MEMORY_DIR")),
+        _Option("listen_addr", "127.0.0.1:8100", _address, ("HIVEMIND_LISTEN_ADDR",)),
+        _Option("peer_addr", "0.0.0.0:8101", _address, ("HIVEMIND_PEER_ADDR",)),
+        _Option("embedding_model", "", model, (embedding_spec.VARIABLE,), _model_shown),
+        _Option("llm_provider", "", str, ("HIVEMIND_LLM_PROVIDER",)),
+        _Option("llm_model", "", str, ("HIVEMIND_LLM_MODEL",)),
+        _Option("llm_api_key", "", str, ("HIVEMIND_LLM_API_KEY",), _secret_shown),
+        _Option("log_level", "info", _level, ("HIVEMIND_LOG_LEVEL",)),
+    )
 
 
 def _given(
@@ -150,10 +123,10 @@ def _parsed(option: _Option, given: _Given) -> Any:
     try:
         return option.parse(given.value)
     except ValueError as error:
-        shown = "(hidden)" if option.secret else repr(given.value)
-        raise InvalidConfig(
-            f"{option.name} is {shown}, from {given.source}: not understood", f"give {error}"
-        ) from error
+        message = f"{option.name} is {given.value!r}, from {given.source}: not understood"
+        raise InvalidConfig(message, f"give {error}") from error
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{error.message} (setting {option.name}, from {given.source})", error.hint) from error
 
 
 def _read_file(path: Path, options: tuple[_Option, ...]) -> dict[str, _Given]:
@@ -163,6 +136,7 @@ def _read_file(path: Path, options: tuple[_Option, ...]) -> dict[str, _Given]:
         return {}
     except (OSError, ValueError) as error:
         raise InvalidConfig(f"cannot read {path}: {error}", "mend the file or move it away") from error
+    # The file is found by the data folder, so it cannot name another.
     known = {option.name for option in options} - {"data_dir"}
     for name, value in values.items():
         if name not in known:
@@ -172,10 +146,38 @@ def _read_file(path: Path, options: tuple[_Option, ...]) -> dict[str, _Given]:
     return {name: _Given(value, str(path)) for name, value in values.items()}
 
 
-def shown(config: Config) -> tuple[Setting, ...]:
-    """Every setting with its value and source."""
-    secret = {option.name for option in _options({}) if option.secret}
-    return tuple(
-        Setting(name, "(hidden)" if name in secret and getattr(config, name) else str(getattr(config, name)), source)
-        for name, source in config.sources.items()
-    )
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("the path of a folder")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("a path without ~: the home folder is not known") from error
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.strip().rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError("host:port, such as 127.0.0.1:8100 or [::1]:8100")
+    return Address(host, int(port))
+
+
+def _level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise ValueError(f"one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
+
+
+def _model_shown(spec: EmbeddingSpec) -> str:
+    match spec:
+        case NoModel():
+            return "none"
+        case LocalModel(path=path):
+            return f"local:{path}"
+        case remote:
+            return remote.name
+
+
+def _secret_shown(secret: str) -> str:
+    return "(hidden)" if secret else ""
