@@ -118,10 +118,13 @@ CREATE TABLE vault_files (
     digest BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- A text a file had: what the changes up to and with `upto`, and those in `extra` (a JSON list), make of it.
 CREATE TABLE vault_bases (
     topic TEXT NOT NULL,
     n INTEGER NOT NULL,
+    upto INTEGER NOT NULL,
+    extra TEXT NOT NULL,
     by TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    PRIMARY KEY (topic, n)
+    digest BLOB NOT NULL,
+    PRIMARY KEY (topic, n, by)
 ) STRICT, WITHOUT ROWID;

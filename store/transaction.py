@@ -162,6 +162,12 @@ class Transaction:
         self._mark_changed(old, row, n, slot)
         return Placement(slot, version, old)
 
+    def refresh_memory(self, old: MemoryRow, row: MemoryRow) -> None:
+        """Puts a memory whose file's defaults changed: other values, the same change and text, no new version."""
+        assignments = f"UPDATE memories SET ({COLUMNS}) = ({PLACEHOLDERS}) WHERE id = ?"
+        self._cursor.execute(assignments, (*bindings_of(row, old.slot, old.version), row.id))
+        self._retag(old, row)
+
     def _slot_after(self, old: MemoryRow, row: MemoryRow) -> int:
         """A text, or one that comes back to the index, gets a place of its own there; places are never used again."""
         if row.text == old.text and row.body_start == old.body_start and (old.indexed or not row.indexed):
@@ -223,6 +229,10 @@ class Transaction:
     def put_vault_base(self, base: vault_state.VaultBase, keep: int) -> None:
         """Remembers a recent text of a file, and forgets all but the newest `keep`."""
         vault_state.put_vault_base(self.connection, base, keep)
+
+    def drop_vault_base(self, base: vault_state.VaultBase) -> None:
+        """Forgets a text that never came to be in the file."""
+        vault_state.drop_vault_base(self.connection, base)
 
     def set_meta(self, key: str, value: str) -> None:
         """Keeps a small fact under a name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,12 +28,18 @@ class VaultFile:
 
 @dataclass(frozen=True, slots=True)
 class VaultBase:
-    """A recent text of a file: the one it had as of the change `n`, and who made it, the mirror or a person."""
+    """A recent text of a file, who made it (the mirror or a person), and when: after the change `n` in the log.
+
+    It is what the changes up to `upto` and the `extra` ones make: a person who saved a stale text had not seen what
+    came between.
+    """
 
     topic: str
     n: int
+    upto: int
     by: By
-    at: int
+    digest: bytes
+    extra: tuple[int, ...] = ()
 
 
 def vault_file(connection: apsw.Connection, topic: str) -> VaultFile | None:
@@ -48,8 +55,10 @@ def vault_files(connection: apsw.Connection) -> list[VaultFile]:
 
 def vault_bases(connection: apsw.Connection, topic: str) -> list[VaultBase]:
     """The recent texts of a file, newest first."""
-    rows = connection.execute("SELECT topic, n, by, at FROM vault_bases WHERE topic = ? ORDER BY n DESC", (topic,))
-    return [VaultBase(*row) for row in rows]
+    rows = connection.execute(
+        "SELECT topic, n, upto, by, digest, extra FROM vault_bases WHERE topic = ? ORDER BY n DESC, by DESC", (topic,)
+    )
+    return [VaultBase(*row[:5], tuple(json.loads(row[5]))) for row in rows]
 
 
 def put_vault_file(connection: apsw.Connection, file: VaultFile) -> None:
@@ -68,13 +77,20 @@ def drop_vault_file(connection: apsw.Connection, topic: str) -> None:
 def put_vault_base(connection: apsw.Connection, base: VaultBase, keep: int) -> None:
     """Remembers a recent text of a file, and forgets all but the newest `keep`."""
     connection.execute(
-        "INSERT OR REPLACE INTO vault_bases (topic, n, by, at) VALUES (?, ?, ?, ?)",
-        (base.topic, base.n, base.by, base.at),
+        "INSERT OR REPLACE INTO vault_bases (topic, n, upto, extra, by, digest) VALUES (?, ?, ?, ?, ?, ?)",
+        (base.topic, base.n, base.upto, json.dumps(base.extra), base.by, base.digest),
     )
     connection.execute(
         "DELETE FROM vault_bases WHERE topic = ?1 AND n <="
         " (SELECT n FROM vault_bases WHERE topic = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2)",
         (base.topic, keep),
+    )
+
+
+def drop_vault_base(connection: apsw.Connection, base: VaultBase) -> None:
+    """Forgets a text that never came to be in the file."""
+    connection.execute(
+        "DELETE FROM vault_bases WHERE topic = ? AND n = ? AND by = ?", (base.topic, base.n, base.by)
     )
 
 

@@ -1,0 +1,62 @@
+"""What the database knows of the files as files: which topics live, and the head of one."""
+
+from __future__ import annotations
+
+import apsw
+
+from hiveminddb.store.rows import COLUMNS, MemoryRow, row_from
+
+
+def living_topics(connection: apsw.Connection) -> list[str]:
+    """The topics with at least one living memory."""
+    rows = connection.execute("SELECT DISTINCT topic FROM memories WHERE invalidated_at IS NULL ORDER BY topic")
+    return [topic for (topic,) in rows]
+
+
+def is_empty(connection: apsw.Connection, topic: str) -> bool:
+    """Whether no memory of the topic lives."""
+    found = connection.execute(
+        "SELECT 1 FROM memories WHERE topic = ? AND invalidated_at IS NULL LIMIT 1", (topic,)
+    ).fetchone()
+    return found is None
+
+
+def head_of(connection: apsw.Connection, topic: str) -> MemoryRow | None:
+    """The living head of a topic's file, the first where a merge left several."""
+    values = connection.execute(
+        f"SELECT {COLUMNS} FROM memories WHERE topic = ? AND invalidated_at IS NULL AND role = 'head'"
+        " ORDER BY position, id LIMIT 1",
+        (topic,),
+    ).fetchone()
+    return row_from(values) if values else None
+
+
+def invalidated_with(connection: apsw.Connection, text_hash: bytes, since: int) -> list[MemoryRow]:
+    """Memories with a text of that hash that were invalidated since then (microseconds), newest first."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM memories WHERE text_hash = ? AND invalidated_at >= ? ORDER BY invalidated_at DESC, id",
+        (text_hash, since),
+    )
+    return [row_from(values) for values in rows]
+
+
+def living_with(connection: apsw.Connection, keyword: str) -> list[str]:
+    """Topics that may hold the keyword in a living memory: exact for ASCII but for letter case, all for other scripts."""
+    if not keyword.isascii():
+        return living_topics(connection)
+    escaped = keyword.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    rows = connection.execute(
+        "SELECT DISTINCT topic FROM memories WHERE invalidated_at IS NULL AND text LIKE ? ESCAPE '\\' ORDER BY topic",
+        (f"%{escaped}%",),
+    )
+    return [topic for (topic,) in rows]
+
+
+def counts(connection: apsw.Connection) -> tuple[int, int, int]:
+    """How many memories are listed, how many invalidated, and how many topics live."""
+    listed, gone, topics = connection.execute(
+        "SELECT count(*) FILTER (WHERE listed AND invalidated_at IS NULL),"
+        " count(*) FILTER (WHERE listed AND invalidated_at IS NOT NULL),"
+        " count(DISTINCT topic) FILTER (WHERE invalidated_at IS NULL) FROM memories"
+    ).get
+    return listed, gone, topics
