@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -58,8 +59,11 @@ def down(session: Session) -> None:
 @pass_session
 def mcp(session: Session) -> None:
     """Serve MCP on stdin and stdout, for an agent; starts the daemon if none runs."""
-    from hiveminddb.cli.mcp import serve  # the SDK costs more than all other commands together
+    gc.disable()  # importing the SDK makes many objects and no garbage
+    from hiveminddb.cli.mcp import serve  # it costs more than all other commands together
 
+    gc.freeze()
+    gc.enable()
     if sys.stdin.isatty():
         note("hmd mcp speaks MCP on stdin and stdout; an agent's settings start it, a person uses the other commands")
     serve(session)

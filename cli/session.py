@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ def ask(question: str, yes: bool) -> None:
     """Goes on only if the person agrees; without a terminal only if --yes was given."""
     if yes:
         return
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise Failed(InvalidInput(f"not done without an answer to: {question}", "add --yes to agree beforehand"))
     if not click.confirm(question, err=True):
         raise click.Abort

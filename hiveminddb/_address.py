@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +24,10 @@ class Address:
 
 
 def data_dir(given: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """The daemon's data folder: as given, HIVEMIND_DATA_DIR, or the platform's place for such things."""
+    """The daemon's data folder: as given, HIVEMIND_DATA_DIR, or where such data belongs."""
     named = given or environ.get("HIVEMIND_DATA_DIR")
-    return Path(named).expanduser().absolute() if named else _platform_dir(environ) / "hiveminddb"
-
-
-def _platform_dir(environ: Mapping[str, str]) -> Path:
-    if sys.platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    place = Path(named) if named else Path(environ.get("XDG_DATA_HOME") or "~/.local/share") / "hiveminddb"
+    return place.expanduser().absolute()
 
 
 def running(folder: Path) -> Address | None:

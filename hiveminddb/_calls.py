@@ -25,6 +25,7 @@ from hiveminddb.answers import (
     Status,
     TopicCount,
     TopicText,
+    VaultStatus,
     Written,
 )
 from hiveminddb.model import Memory, Topic, Version
@@ -111,8 +112,13 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _send(method: str, path: str, body: Mapping[str, Any] | None = None) -> Request:
-    payload = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return Request(method, PREFIX + path, payload)
+    if body is None:
+        return Request(method, PREFIX + path)
+    try:
+        return Request(method, PREFIX + path, json.dumps(body, ensure_ascii=False).encode())
+    except UnicodeEncodeError as cause:
+        broken = cause.object[cause.start : cause.end]
+        raise errors.InvalidInput(f"text that is not Unicode: {broken!a}", "send text that is valid UTF-8") from cause
 
 
 def _ask(path: str, **query: Any) -> Request:
@@ -130,12 +136,17 @@ def _each(read: Callable[[Mapping[str, Any]], U]) -> Callable[[Response], list[U
     return lambda response: [read(one) for one in json.loads(response.body)]
 
 
+def _quoted(name: str, safe: str) -> str:
+    # "." and ".." would be taken for steps in the path.
+    return quote(name, safe=safe, errors="replace") if name.strip(".") else name.replace(".", "%2E")
+
+
 def _memory_path(id: str, *rest: str) -> str:
-    return "/".join(("/memories", quote(id, safe=""), *rest))
+    return "/".join(("/memories", _quoted(id, ""), *rest))
 
 
 def _topic_path(topic: str) -> str:
-    return "/topics/" + quote(topic, safe="/")
+    return "/topics/" + _quoted(topic, "/")
 
 
 def _draft(draft: Draft | str) -> dict[str, Any]:
@@ -351,9 +362,9 @@ def import_files(files: Iterable[ImportFile]) -> Call[Imported]:
     return Call(_send("POST", "/import", {"files": told}), _one(_parse.imported))
 
 
-def resolve_vault(choice: Choice) -> Call[None]:
+def resolve_vault(choice: Choice) -> Call[VaultStatus]:
     """Answers a vault that stopped to ask: keep its deletions, write the files again, or make the folder anew."""
-    return Call(_send("POST", "/vault/resolve", {"choice": choice}), lambda response: None)
+    return Call(_send("POST", "/vault/resolve", {"choice": choice}), _one(_parse.vault_status))
 
 
 def doctor(*, rebuild: bool = False, check: bool = True) -> Call[list[Check]]:

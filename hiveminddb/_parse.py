@@ -107,9 +107,13 @@ def health(data: Json) -> Health:
     return _known(Health, data)
 
 
+def vault_status(data: Json) -> VaultStatus:
+    return _known(VaultStatus, data)
+
+
 def status(data: Json) -> Status:
     parts = {
-        "vault": _known(VaultStatus, data["vault"]),
+        "vault": vault_status(data["vault"]),
         "pending": _known(Pending, data["pending"]),
         "embedding": _known(EmbeddingStatus, data["embedding"]),
         "search": _known(SearchStatus, data["search"]),
