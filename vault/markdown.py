@@ -35,15 +35,6 @@ class Span:
     is_head: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """Offsets of dated headings, of those inside code fences, and the fence still open at the end ("" for none)."""
-
-    headings: tuple[int, ...]
-    fenced: tuple[int, ...]
-    fence: str
-
-
 def split(text: str) -> list[Span]:
     """The head, where there is one, and the entries; their texts joined are the text again, always."""
     spans: list[Span] = []
@@ -58,16 +49,12 @@ def split(text: str) -> list[Span]:
     return [*spans, Span(text[start:], heading, is_head=heading is None)] if text else []
 
 
-def scan(text: str, *, after: int = 0, fence: str = "") -> Scan:
-    """Find dated headings from the line at `after` on, with `fence` already open there."""
-    headings: list[int] = []
-    fenced: list[int] = []
-    for at, found in _marks(text, after):
-        if found.group("fence"):
+def fence_after(text: str, fence: str = "") -> str:
+    """The code fence still open after a text that begins with `fence` open; "" for none."""
+    if "```" in text or "~~~" in text:
+        for _, found in _lines_with(_FENCE_LINE, text, 0):
             fence = _next_fence(fence, found)
-        elif _time(found):
-            (fenced if fence else headings).append(at)
-    return Scan(tuple(headings), tuple(fenced), fence)
+    return fence
 
 
 def dated_lines(text: str, after: int = 0) -> list[int]:

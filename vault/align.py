@@ -1,0 +1,312 @@
+"""Which stretch of a file's new text is which entry of its old one. Pure.
+
+Entries are compared in pieces: a piece begins at every line that looks like a dated heading, code fence or not. That
+way the borders of known entries hold whatever the text around them does: a code fence opened in one entry and not
+closed yet does not swallow the entries below it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hiveminddb.vault import markdown
+from hiveminddb.vault.difference import common_prefix, common_suffix, longest_rising, middles, similarity
+
+# A lone old piece facing a lone new one is the same entry unless the texts share next to nothing.
+ALIKE = 0.5
+LONE_ALIKE = 0.2
+# Comparing all with all is for the few pieces that nothing else could place.
+MAX_COMPARED = 400
+MAX_ALONG = 1_000
+
+
+class Slot(NamedTuple):
+    """A stretch of the new text, and the index of the old entry it belongs to; None for a new entry."""
+
+    entry: int | None
+    text: str
+
+
+class _Unit(NamedTuple):
+    """Old entries that stand together: the first begins the file or with a dated heading, the others do not."""
+
+    entries: tuple[int, ...]
+    text: str
+
+
+class _Piece(NamedTuple):
+    text: str
+    unit: int
+    part: int
+
+
+def align(base: Sequence[str], text: str) -> list[Slot]:
+    """The new text as slots, whose texts joined are the new text; each old entry is used at most once."""
+    units = _units(base)
+    whole = "".join(base)
+    front = _same_front(units, whole, text)
+    start = sum(len(unit.text) for unit in units[:front])
+    back = _same_back(units[front:], whole, text, start)
+    end = sum(len(unit.text) for unit in units[len(units) - back :])
+    gap = text[start : len(text) - end]
+    kept_front = [Slot(i, base[i]) for unit in units[:front] for i in unit.entries]
+    kept_back = [Slot(i, base[i]) for unit in units[len(units) - back :] for i in unit.entries]
+    middle = _middle(
+        units[front : len(units) - back], gap, base, front_matter=0 if start else markdown.front_matter_end(text)
+    )
+    return [*kept_front, *middle, *kept_back]
+
+
+def _units(base: Sequence[str]) -> list[_Unit]:
+    grouped: list[list[int]] = []
+    for i, text in enumerate(base):
+        if text and (not grouped or markdown.heading_time(text) is not None):
+            grouped.append([i])
+        elif text:
+            grouped[-1].append(i)
+    return [_Unit(tuple(group), "".join(base[i] for i in group)) for group in grouped]
+
+
+def _same_front(units: Sequence[_Unit], whole: str, text: str) -> int:
+    """How many units the new text still begins with, each ending where the next entry begins."""
+    shared = common_prefix(whole, text)
+    ends = [0]
+    for unit in units:
+        if ends[-1] + len(unit.text) > shared:
+            break
+        ends.append(ends[-1] + len(unit.text))
+    while len(ends) > 1 and not _border(text, ends[-1]):
+        ends.pop()
+    return len(ends) - 1
+
+
+def _same_back(units: Sequence[_Unit], whole: str, text: str, start: int) -> int:
+    shared = common_suffix(whole, text, min(len(whole), len(text)) - start)
+    length = count = best = 0
+    for unit in reversed(units):
+        length += len(unit.text)
+        if length > shared:
+            break
+        count += 1
+        if length == len(text) or (text[len(text) - length - 1] == "\n" and markdown.heading_time(unit.text)):
+            best = count
+    return best
+
+
+def _border(text: str, at: int) -> bool:
+    return at == len(text) or (text[at - 1] == "\n" and markdown.heading_time(text, at) is not None)
+
+
+def _middle(units: Sequence[_Unit], gap: str, base: Sequence[str], front_matter: int) -> list[Slot]:
+    """Slots of the part of the file that changed."""
+    if not gap:
+        return []
+    cuts = [_cut(unit.text, markdown.front_matter_end(unit.text) if n == 0 else 0) for n, unit in enumerate(units)]
+    old = [_Piece(text, n, part) for n, cut in enumerate(cuts) for part, text in enumerate(cut)]
+    new = _cut(gap, front_matter)
+    pairs = _Matching([piece.text for piece in old], new).pairs
+    found = [old[pairs[n]] if n in pairs else None for n in range(len(new))]
+    drafts = _Drafts(units, cuts)
+    for text, piece in zip(new, found, strict=True):
+        drafts.add(text, piece)
+    return [slot for unit, text in drafts.finished() for slot in _shared_out(unit, text, base)]
+
+
+def _cut(text: str, after: int = 0) -> list[str]:
+    starts = markdown.dated_lines(text, after)
+    if not starts or starts[0] != 0:
+        starts = [0, *starts]
+    return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True) if a < b]
+
+
+class _Drafts:
+    """Slots as they grow piece by piece."""
+
+    def __init__(self, units: Sequence[_Unit], cuts: Sequence[Sequence[str]]) -> None:
+        self._units, self._cuts = units, cuts
+        self._drafts: list[tuple[int | None, list[str]]] = []
+        self._placed: set[int] = set()
+        self._fence = ""
+
+    def add(self, text: str, found: _Piece | None) -> None:
+        """Put a piece where it belongs: in the open slot, or in a new one."""
+        if not self._drafts:
+            self._open(found.unit if found else None)
+        elif found is None:
+            if not self._fence:
+                self._open(None)
+        elif found.part == 0:
+            self._open(found.unit)
+        elif found.unit != self._drafts[-1][0]:
+            if not self._fence:
+                self._open(found.unit)
+        elif self._was_fenced(found) and not self._fence:
+            self._open(None)
+        self._drafts[-1][1].append(text)
+        self._fence = "" if self._is_whole() else markdown.fence_after(text, self._fence)
+
+    def finished(self) -> Iterator[tuple[_Unit | None, str]]:
+        for unit, texts in self._drafts:
+            yield None if unit is None else self._units[unit], "".join(texts)
+
+    def _open(self, unit: int | None) -> None:
+        if unit in self._placed:
+            unit = None
+        elif unit is not None:
+            self._placed.add(unit)
+        self._drafts.append((unit, []))
+        self._fence = ""
+
+    def _is_whole(self) -> bool:
+        """An entry that did not change ends where it ended before, even with a code fence open."""
+        unit, texts = self._drafts[-1]
+        return unit is not None and texts == self._cuts[unit]
+
+    def _was_fenced(self, piece: _Piece) -> bool:
+        return bool(markdown.fence_after("".join(self._cuts[piece.unit][: piece.part])))
+
+
+def _shared_out(unit: _Unit | None, text: str, base: Sequence[str]) -> list[Slot]:
+    """The text of a unit's slot shared out among its entries."""
+    if unit is None or len(unit.entries) == 1:
+        return [Slot(unit.entries[0] if unit else None, text)]
+    start, end = middles(unit.text, text)
+    cuts, was, last = [0], 0, 0
+    for here, following in zip(unit.entries, unit.entries[1:], strict=False):
+        was += len(base[here])
+        moved = _moved(was, unit.text, text, start, end, base[following])
+        # An entry always begins on a line of its own.
+        last = max(last, text.rfind("\n", 0, moved) + 1)
+        cuts.append(last)
+    parts = zip(unit.entries, cuts, [*cuts[1:], len(text)], strict=True)
+    return [Slot(i, text[a:b]) for i, a, b in parts if a < b]
+
+
+def _moved(was: int, old: str, new: str, start: int, end: int, following: str) -> int:
+    """Where a border of the old text is in the new one; in a changed stretch, where the next entry's first line is."""
+    if was <= start:
+        return was
+    if was >= len(old) - end:
+        return was + len(new) - len(old)
+    found = new.find(following.split("\n", 1)[0], start, len(new) - end)
+    return max(found, start)
+
+
+@dataclass(slots=True)
+class _Matching:
+    """Pairs new pieces with old ones, surest signs first."""
+
+    old: Sequence[str]
+    new: Sequence[str]
+    pairs: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.old and self.new and _headless(self.old[0]) and _headless(self.new[0]):
+            self.pairs[0] = 0
+        self._equal(lambda text: text)
+        self._equal(_heading)
+        self._equal(_content)
+        self._alike()
+
+    def _equal(self, key: Callable[[str], str]) -> None:
+        """Pair equal keys: first those there is one of, then in order between what is paired, then anywhere."""
+        self._pair(key, self._left(), once=True)
+        for left in list(self._gaps()):
+            self._pair(key, left)
+        self._pair(key, self._left())
+
+    def _pair(self, key: Callable[[str], str], left: _Left, once: bool = False) -> None:
+        olds, news = _by_key(key, self.old, left.old), _by_key(key, self.new, left.new)
+        for value, theirs in news.items():
+            ours = olds.get(value, [])
+            if once and (len(ours) != 1 or len(theirs) != 1):
+                continue
+            if len(ours) == len(theirs) or not 1 < len(ours) + len(theirs) <= 40 or key is not _heading:
+                self.pairs.update(zip(theirs, ours, strict=False))
+            else:
+                self._most_alike(_Left(ours, theirs), least=0.0)
+
+    def _alike(self) -> None:
+        for left in list(self._gaps()):
+            lone = len(left.old) == len(left.new) == 1
+            self._most_alike(left, LONE_ALIKE if lone else ALIKE)
+        self._most_alike(self._left(), ALIKE)
+
+    def _most_alike(self, left: _Left, least: float) -> None:
+        scored = ((similarity(_compared(self.old[i]), _compared(self.new[j])), i, j) for i, j in left.candidates())
+        for score, i, j in sorted(scored, key=lambda s: (-s[0], abs(s[1] - s[2]), s[2])):
+            if score < least:
+                break
+            if j not in self.pairs and i not in left.taken:
+                self.pairs[j] = i
+                left.taken.add(i)
+
+    def _left(self) -> _Left:
+        used = set(self.pairs.values())
+        return _Left(
+            [i for i in range(len(self.old)) if i not in used],
+            [j for j in range(len(self.new)) if j not in self.pairs],
+        )
+
+    def _gaps(self) -> Iterator[_Left]:
+        """What is unpaired between neighbouring pairs that kept their order."""
+        fixed = longest_rising([self.pairs[j] for j in sorted(self.pairs)])
+        left = self._left()
+        borders = [(i, j) for j, i in sorted(self.pairs.items()) if i in fixed]
+        olds, news = iter([*left.old, len(self.old)]), iter([*left.new, len(self.new)])
+        old, new = next(olds), next(news)
+        for last_old, last_new in [*borders, (len(self.old), len(self.new))]:
+            gap = _Left([], [])
+            while old < last_old:
+                gap.old.append(old)
+                old = next(olds)
+            while new < last_new:
+                gap.new.append(new)
+                new = next(news)
+            if gap.old and gap.new:
+                yield gap
+
+
+@dataclass(slots=True)
+class _Left:
+    """Indices of old and new pieces without a partner."""
+
+    old: list[int]
+    new: list[int]
+    taken: set[int] = field(default_factory=set)
+
+    def candidates(self) -> Iterable[tuple[int, int]]:
+        """Which to compare: all with all while they are few, else those at the same place from either end."""
+        if len(self.old) * len(self.new) <= MAX_COMPARED:
+            return [(i, j) for i in self.old for j in self.new]
+        along = zip(self.old[:MAX_ALONG], self.new[:MAX_ALONG], strict=False)
+        back = zip(self.old[: -MAX_ALONG - 1 : -1], self.new[: -MAX_ALONG - 1 : -1], strict=False)
+        return dict.fromkeys([*along, *back])
+
+
+def _by_key(key: Callable[[str], str], texts: Sequence[str], indices: Iterable[int]) -> dict[str, list[int]]:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for i in indices:
+        if value := key(texts[i]):
+            found[value].append(i)
+    return found
+
+
+def _headless(piece: str) -> bool:
+    return markdown.heading_time(piece) is None
+
+
+def _heading(piece: str) -> str:
+    return "" if _headless(piece) else piece.split("\n", 1)[0].strip(markdown.BLANK)
+
+
+def _content(piece: str) -> str:
+    start, end = markdown.body(piece, is_head=_headless(piece))
+    return piece[start:end]
+
+
+def _compared(piece: str) -> str:
+    return _content(piece) or piece
