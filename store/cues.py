@@ -1,0 +1,142 @@
+"""What a query asks for beyond its words, and what of a text an embedding should see; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from hiveminddb.store.dates import Period, periods
+
+# Function words and the words a question is built from; months, numbers, negations and verbs of content are not in it.
+STOP_WORDS = frozenset(
+    """a an the this that these those some any each every such own same other
+    i me my mine we us our ours you your yours he him his he she her hers it its they them their theirs
+    myself yourself himself herself itself ourselves themselves
+    is am are was were be been being do does did doing done have has had having
+    will would shall should can could may might must
+    and or but if then so because as than of in on at to from by for with about into onto over under
+    up down out off again further between through during before after above below against
+    what which who whom whose when where why how
+    there here just very too also only s t d ll re ve m don didn doesn isn aren wasn weren won wouldn couldn shouldn
+    according both""".split()
+)
+
+# An entry with one of these says when something happened.
+TIME_WORDS = """today yesterday tomorrow tonight ago last next since week weekend month year day night morning afternoon
+    evening recently soon monday tuesday wednesday thursday friday saturday sunday
+    january february april june july august september october november december""".split()
+
+# A query longer than this is cut: what it is about stands in its beginning.
+QUERY_LENGTH = 8000
+TERMS = 64
+_PHRASES = 8
+
+_WHEN = re.compile(r"\b(?:when|what (?:date|day|month|year|time)|which (?:date|day|month|year)|how long)\b", re.I)
+# Several pieces joined without a space, or quoted: a path, an error code, a version, a name in code.
+_IDENTIFIER = re.compile(r"\w+(?:[-_./:#@]+\w+)+")
+_QUOTED = re.compile(r"[\"“«`]([^\"”»`]{2,100})[\"”»`]")
+_WORD = re.compile(r"\w+(?:['’]\w+)?")
+# Scripts that are written without spaces, which the tokenizer takes for one word.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cues:
+    """What was read from a query; `text` holds the words to look up, `names` those known names that were left out."""
+
+    text: str
+    names: tuple[str, ...]
+    phrases: tuple[str, ...]
+    periods: tuple[Period, ...]
+    asks_when: bool
+
+
+def read_query(text: str, names: Collection[str], now: int | None = None) -> Cues:
+    """Understands a query; `names` are known names in lower case, `now` gives "yesterday" its meaning."""
+    text = text[:QUERY_LENGTH]
+    words = [(word, _without_tail(word)) for word in _WORD.findall(text)]
+    named = tuple(dict.fromkeys(bare.lower() for word, bare in words if is_name(bare, names)))
+    return Cues(
+        text=_keywords([bare for _, bare in words], named) or text,
+        names=named,
+        phrases=_phrases(text),
+        periods=periods(text, now),
+        asks_when=_WHEN.search(text) is not None,
+    )
+
+
+def is_name(word: str, names: Collection[str]) -> bool:
+    """Whether a word of a query is a known name and no common word such as "will" written small."""
+    low = word.lower()
+    return low in names and (low not in STOP_WORDS or word[0].isupper())
+
+
+def _without_tail(word: str) -> str:
+    return re.split("['’]", word, maxsplit=1)[0]
+
+
+def _keywords(words: Iterable[str], names: Collection[str]) -> str:
+    kept = [word for word in words if word.lower() not in STOP_WORDS or word.lower() in names]
+    content = [word for word in kept if word.lower() not in names]
+    return " ".join(content or kept)
+
+
+def _phrases(text: str) -> tuple[str, ...]:
+    found = _QUOTED.findall(text) + _IDENTIFIER.findall(text)
+    return tuple(dict.fromkeys(found))[:_PHRASES]
+
+
+def query_text(text: str, names: Collection[str]) -> str:
+    """What of a query is embedded: all but the known names (lower case), which are fields and not words of a text."""
+    kept = _WORD.sub(lambda match: "" if is_name(_without_tail(match[0]), names) else match[0], text)
+    kept = " ".join(kept.split())
+    return kept if _WORD.search(kept) else text
+
+
+def embedding_text(content: str, speaker: str | None) -> str:
+    """What of a memory is embedded: without the speaker's name before it. Of the memory's own fields alone, so that
+    every node embeds the same text whoever else speaks later."""
+    if speaker and content[: len(speaker)].casefold() == speaker.casefold():
+        rest = content[len(speaker) :].lstrip()
+        if rest.startswith((":", "：")):
+            return rest[1:].strip() or content
+    return content
+
+
+def index_text(content: str) -> str:
+    """The text as the full-text index takes it: scripts without spaces as overlapping pairs of characters."""
+    return content if content.isascii() else _UNSPACED.sub(_pairs, content)
+
+
+def _pairs(match: re.Match[str]) -> str:
+    run = match[0]
+    # The last character alone too: every character then begins a term, and one character can be looked up.
+    return " " + " ".join(run[i : i + 2] for i in range(len(run))) + " "
+
+
+def lookup_text(text: str) -> str:
+    """The same for a query: pairs only, where a run has any."""
+    if text.isascii():
+        return text
+    return _UNSPACED.sub(lambda m: " " + " ".join(_inner_pairs(m[0])) + " ", text)
+
+
+def _inner_pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+
+
+def ends_in_question(content: str) -> bool:
+    """Whether a text asks rather than tells; what stands in brackets after it does not count."""
+    return _AFTERWORD.sub("", content).rstrip().endswith(("?", "？"))
+
+
+_AFTERWORD = re.compile(r"\s*\[[^\[\]]*\]\s*$")
+
+
+def name_words(name: str | None) -> list[str]:
+    """The words in lower case by which a query may name a speaker: the whole name and its first word."""
+    words = [_without_tail(word).lower() for word in _WORD.findall(name or "")]
+    return [words[0]] if words and len(words[0]) > 1 and not words[0].isdigit() else []

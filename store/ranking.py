@@ -1,0 +1,178 @@
+"""How a search orders what it found: every signal as a column over the rows, and one table of their weights; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hiveminddb.store.columns import Bools, Columns, Floats, Ints
+from hiveminddb.store.dates import Period
+from hiveminddb.store.postings import Posting
+
+Arms = dict[str, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each signal counts; a cosine counts one, BM25 comes as a share of the query's best."""
+
+    k1: float = 0.9
+    b: float = 0.25
+    lexical: float = 0.35
+    before: float = 0.63
+    after: float = 0.33
+    lexical_before: float = 0.4
+    lexical_after: float = 0.2
+    group: float = 0.3
+    group_k1: float = 1.2
+    group_b: float = 0.75
+    group_size: int = 64
+    speaker: float = 0.2
+    date: float = 0.3
+    when: float = 0.15
+    asks: float = -0.08
+    phrase: float = 0.2
+
+
+WEIGHTS = Weights()
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """All that is known of the rows for one query; a column of zeros, or None, where the query asks for nothing."""
+
+    lexical: Floats
+    group: Floats
+    cosines: Floats | None
+    named: Bools | None
+    dated: Bools | None
+    phrased: Floats | None
+    asks_when: bool
+
+
+def bm25(postings: Sequence[Posting], lengths: Ints, scope: Bools, k1: float, b: float) -> Floats:
+    """BM25 of each row for the terms, its statistics those of the scope alone."""
+    scores = np.zeros(len(lengths), np.float32)
+    inside = int(np.count_nonzero(scope))
+    if not inside or not postings:
+        return scores
+    average = max(float(np.mean(lengths, where=scope)), 1.0)
+    norms = (k1 * (1 - b) + (k1 * b / average) * lengths).astype(np.float32)
+    for posting in postings:
+        kept = scope[posting.rows]
+        rows, counts = posting.rows[kept], posting.counts[kept].astype(np.float32)
+        weight = np.float32(_idf(len(rows), inside) * (k1 + 1))
+        scores[rows] += weight * counts / (counts + norms[rows])
+    return scores
+
+
+def group_bm25(postings: Sequence[Posting], columns: Columns, groups: int, scope: Bools, weights: Weights) -> Floats:
+    """For each row the BM25 of its group as one document; a very large group says little about each of its rows."""
+    group = columns.group
+    members = np.bincount(group, weights=scope, minlength=groups)
+    lengths = np.bincount(group, weights=columns.length * scope, minlength=groups)
+    present = members > 0
+    inside = int(np.count_nonzero(present))
+    scores = np.zeros(groups)
+    if not inside or not postings:
+        return np.zeros(len(group), np.float32)
+    k1, b = weights.group_k1, weights.group_b
+    norms = k1 * (1 - b + b * lengths / max(float(lengths[present].mean()), 1.0))
+    for posting in postings:
+        kept = scope[posting.rows]
+        counts = np.bincount(group[posting.rows[kept]], weights=posting.counts[kept], minlength=groups)
+        weight = _idf(int(np.count_nonzero(counts)), inside) * (k1 + 1)
+        scores += weight * counts / (counts + norms)
+    scores *= np.minimum(1.0, weights.group_size / np.maximum(members, 1.0))
+    spread: Floats = scores.astype(np.float32)[group]
+    return spread
+
+
+def _idf(holding: int, inside: int) -> float:
+    return float(np.log1p((inside - holding + 0.5) / (holding + 0.5)))
+
+
+def dated(created: npt.NDArray[np.int64], periods: Sequence[Period]) -> Bools:
+    """The rows made in one of the periods."""
+    mask = np.zeros(len(created), np.bool_)
+    days = None
+    for period in periods:
+        if period.end:
+            mask |= (created >= period.start) & (created < period.end)
+            continue
+        days = created.astype("M8[us]").astype("M8[D]") if days is None else days
+        months = days.astype("M8[M]")
+        here = months.astype(np.int64) % 12 + 1 == period.month
+        if period.day:
+            here &= (days - months.astype("M8[D]")).astype(np.int64) + 1 == period.day
+        mask |= here
+    return mask
+
+
+def arms(signals: Signals, columns: Columns, scope: Bools, weights: Weights) -> tuple[Arms, Arms]:
+    """The raw columns by the name of their arm, and what each adds to the score."""
+    raw: Arms = {}
+    parts: Arms = {}
+    if signals.cosines is not None:
+        _vector_arms(signals.cosines, columns, scope, weights, raw, parts)
+    if best := float(np.max(signals.lexical, initial=0, where=scope)):
+        raw["lexical"] = signals.lexical
+        spread = signals.lexical + _spread(signals.lexical, columns, weights.lexical_before, weights.lexical_after)
+        parts["lexical"] = spread * (weights.lexical / float(np.max(spread, initial=best, where=scope)))
+    if best := float(np.max(signals.group, initial=0, where=scope)):
+        raw["group"], parts["group"] = signals.group, signals.group * (weights.group / best)
+    flags = (("speaker", signals.named, weights.speaker), ("date", signals.dated, weights.date))
+    for name, flag, weight in flags:
+        if flag is not None:
+            raw[name] = flag.astype(np.float32)
+            parts[name] = raw[name] * np.float32(weight)
+    if signals.phrased is not None:
+        raw["phrase"], parts["phrase"] = signals.phrased, signals.phrased * np.float32(weights.phrase)
+    if signals.asks_when:
+        raw["when"] = columns.timed.astype(np.float32)
+        parts["when"] = raw["when"] * np.float32(weights.when)
+    raw["asks"] = columns.asks.astype(np.float32)
+    parts["asks"] = raw["asks"] * np.float32(weights.asks)
+    return raw, parts
+
+
+def _vector_arms(cosines: Floats, columns: Columns, scope: Bools, weights: Weights, raw: Arms, parts: Arms) -> None:
+    known = ~np.isnan(cosines)
+    inside = known & scope
+    middle = np.float32(cosines[inside].mean()) if inside.any() else np.float32(0)
+    # As the distance from the middle, so that a row with no neighbour, or no vector yet, neither gains nor loses.
+    distance = np.where(known, cosines - middle, np.float32(0))
+    raw["vector"] = cosines
+    parts["vector"] = distance + _spread(distance, columns, weights.before, weights.after)
+
+
+def _spread(scores: Floats, columns: Columns, before: float, after: float) -> Floats:
+    """What the neighbours lend to each row."""
+    count = len(scores)
+    # One more place of zero for rows without a neighbour (-1) and for neighbours newer than the view.
+    padded = np.append(scores, np.float32(0))
+    lent: Floats = padded[np.minimum(columns.previous, count)] * np.float32(before)
+    lent += padded[np.minimum(columns.next, count)] * np.float32(after)
+    return lent
+
+
+def total(parts: Arms, count: int) -> Floats:
+    """The score of each row."""
+    scores = np.zeros(count, np.float32)
+    for part in parts.values():
+        scores += part
+    return scores
+
+
+def best(scores: Floats, candidates: Bools, ids: Sequence[str], limit: int) -> Ints:
+    """The candidates with the highest scores, best first, ties by id."""
+    rows = np.flatnonzero(candidates)
+    if len(rows) > limit:
+        among = scores[rows]
+        bar = np.partition(among, len(rows) - limit)[len(rows) - limit]
+        rows = rows[among >= bar]
+    ordered = sorted(rows.tolist(), key=lambda row: (-float(scores[row]), ids[row]))
+    return np.array(ordered[:limit], np.int32)

@@ -1,0 +1,181 @@
+"""Finding memories by words, by meaning, or by both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import apsw
+import numpy as np
+
+from hiveminddb.model import Arm
+from hiveminddb.store import ranking
+from hiveminddb.store.columns import NONE, Bools, Floats, Ints
+from hiveminddb.store.cues import QUERY_LENGTH, TERMS, Cues, index_text, lookup_text, read_query
+from hiveminddb.store.filters import Filters
+from hiveminddb.store.index import Index
+from hiveminddb.store.ranking import WEIGHTS, Signals, Weights
+from hiveminddb.store.view import View
+
+Mode = Literal["hybrid", "lexical", "vector"]
+
+# Rows a search by substring looks at most, the newest first.
+_SCANNED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for; `vector` is that of `query_text`, `now` gives "yesterday" its meaning (microseconds)."""
+
+    text: str
+    vector: Floats | None = None
+    filters: Filters = field(default_factory=Filters)
+    limit: int = 10
+    mode: Mode = "hybrid"
+    explain: bool = False
+    now: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A memory that was found; `why` has the arms that spoke for or against it, where asked for."""
+
+    id: str
+    slot: int
+    score: float
+    why: Mapping[str, Arm] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first, and the mode that was possible."""
+
+    hits: tuple[Scored, ...]
+    mode: Mode
+
+
+def search(connection: apsw.Connection, index: Index, query: Query, weights: Weights = WEIGHTS) -> SearchResult:
+    """The memories that answer a query best; any text is a legal query, the same data give the same answer."""
+    # Before the first statement: the connection then sees at least what the view has.
+    view = index.view()
+    scope = view.scope(query.filters.user_id)
+    allowed = view.allowed(connection, query.filters, scope)
+    cosines = _cosines(index, view, query)
+    mode = query.mode if cosines is not None else "lexical"
+    if mode == "vector" and cosines is not None:
+        raw = parts = {"vector": cosines}
+        candidates = allowed & ~np.isnan(cosines)
+    else:
+        signals = _signals(connection, index, view, query, scope, cosines, weights)
+        raw, parts = ranking.arms(signals, view.columns, allowed, weights)
+        candidates = allowed & _found(signals)
+    scores = ranking.total(parts, view.count)
+    rows = ranking.best(scores, candidates, view.ids, query.limit)
+    return SearchResult(
+        tuple(_scored(view, raw, scores, candidates, row, query.explain) for row in rows.tolist()), mode
+    )
+
+
+def known_names(index: Index, filters: Filters) -> frozenset[str]:
+    """The names, in lower case, of those who speak in what a user may see: for `query_text`."""
+    view = index.view()
+    return view.names(view.scope(filters.user_id))
+
+
+def _cosines(index: Index, view: View, query: Query) -> Floats | None:
+    table = index.vectors
+    if query.mode == "lexical" or query.vector is None or table is None or not len(table):
+        return None
+    vector = np.asarray(query.vector, np.float32).reshape(-1)
+    return table.cosines(vector, view.count) if len(vector) == table.dimensions else None
+
+
+def _found(signals: Signals) -> Bools:
+    """A row is a candidate by one arm alone; neighbours, names and dates only order."""
+    found: Bools = signals.lexical > 0
+    if signals.cosines is not None:
+        found = found | ~np.isnan(signals.cosines)
+    if signals.phrased is not None:
+        found = found | (signals.phrased > 0)
+    return found
+
+
+def _signals(
+    connection: apsw.Connection,
+    index: Index,
+    view: View,
+    query: Query,
+    scope: Bools,
+    cosines: Floats | None,
+    weights: Weights,
+) -> Signals:
+    cues = read_query(query.text, view.names(scope), query.now)
+    columns = view.columns
+    terms = list(dict.fromkeys(index.tokenizer.terms(lookup_text(cues.text))))[:TERMS]
+    found = (index.postings.get(connection, term, columns.slot) for term in terms)
+    postings = [posting for posting in found if len(posting.rows)]
+    lexical = ranking.bm25(postings, columns.length, scope, weights.k1, weights.b)
+    phrased = _phrased(connection, index, view, cues) if terms else _containing(connection, view, query.text)
+    return Signals(
+        lexical=lexical,
+        group=ranking.group_bm25(postings, columns, view.groups, scope, weights),
+        cosines=cosines,
+        named=_named(view, cues),
+        dated=ranking.dated(columns.created, cues.periods) if cues.periods else None,
+        phrased=phrased,
+        asks_when=cues.asks_when,
+    )
+
+
+def _named(view: View, cues: Cues) -> Bools | None:
+    if not cues.names:
+        return None
+    words = [*view.speaker_words, []]
+    chosen = np.array([not set(of_one).isdisjoint(cues.names) for of_one in words])
+    # The last one is for rows without a speaker (-1).
+    named: Bools = chosen[np.where(view.columns.speaker < len(words) - 1, view.columns.speaker, NONE)]
+    return named
+
+
+def _phrased(connection: apsw.Connection, index: Index, view: View, cues: Cues) -> Floats | None:
+    """The share of the query's phrases and identifiers that stand in each row, word after word."""
+    shares = np.zeros(view.count, np.float32)
+    for phrase in cues.phrases:
+        terms = index.tokenizer.terms(index_text(phrase))
+        if len(terms) > 1:
+            shares[_matching(connection, view, phrase)] += 1 / len(cues.phrases)
+    return shares if shares.any() else None
+
+
+def _matching(connection: apsw.Connection, view: View, phrase: str) -> Ints:
+    match = '"' + index_text(phrase).replace('"', " ").replace("\0", " ") + '"'
+    rows = connection.execute("SELECT group_concat(rowid) FROM entries WHERE entries MATCH ?", (match,)).get
+    if rows is None:
+        return np.empty(0, np.int32)
+    return view.rows_of(np.fromstring(str(rows), dtype=np.int64, sep=","))
+
+
+def _containing(connection: apsw.Connection, view: View, text: str) -> Floats | None:
+    """The rows that hold the query as it stands: for one without any word, such as "++"."""
+    wanted = text[:QUERY_LENGTH].strip().strip("\0")
+    if not wanted:
+        return None
+    slots = connection.execute(
+        "SELECT slot FROM (SELECT slot, text FROM memories ORDER BY slot DESC LIMIT ?) WHERE instr(text, ?)",
+        (_SCANNED, wanted),
+    ).fetchall()
+    shares = np.zeros(view.count, np.float32)
+    shares[view.rows_of(np.array([slot for (slot,) in slots], np.int64))] = 1
+    return shares
+
+
+def _scored(view: View, raw: ranking.Arms, scores: Floats, candidates: Bools, row: int, explain: bool) -> Scored:
+    why = None
+    if explain:
+        why = {
+            name: Arm(1 + int(np.count_nonzero(column[candidates] > column[row])), float(column[row]))
+            for name, column in raw.items()
+            if column[row] and not np.isnan(column[row])
+        }
+    return Scored(view.ids[row], int(view.columns.slot[row]), float(scores[row]), why)
