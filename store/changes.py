@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from hiveminddb.model import Change
+from hiveminddb.model import Action, Change
 
 _COLUMNS = 'origin, counter, document, kind, action, actor, reason, hlc, "update"'
 _STATE = (
@@ -24,7 +24,7 @@ class LoggedChange:
     seq: int | None
     document: str
     kind: str
-    action: str
+    action: Action
     actor: str
     reason: str
     hlc: int

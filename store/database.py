@@ -20,6 +20,9 @@ from hiveminddb.store.writer import QUEUE_LIMIT, Job, OnCommit, Writer
 
 T = TypeVar("T")
 
+# For those who write queries elsewhere and must not know which library runs them.
+Connection = apsw.Connection
+
 # Readers at once: queries are short, and more threads than cores only take turns.
 READERS = 4
 # Reads that may wait: beyond, callers are told to come again.

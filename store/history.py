@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import apsw
 
+from hiveminddb.model import Action
+
 _PAST_TEXT = (
     "coalesce(v.text,"
     " (SELECT w.text FROM versions w WHERE w.document = v.document AND w.n > v.n AND w.text IS NOT NULL"
@@ -34,7 +36,7 @@ class VersionRow:
     topic: str
     position: str
     alive: int
-    action: str
+    action: Action
     actor: str
     reason: str
     hlc: int

@@ -58,7 +58,9 @@ def vault_bases(connection: apsw.Connection, topic: str) -> list[VaultBase]:
     rows = connection.execute(
         "SELECT topic, n, upto, by, digest, extra FROM vault_bases WHERE topic = ? ORDER BY n DESC, by DESC", (topic,)
     )
-    return [VaultBase(*row[:5], tuple(json.loads(row[5]))) for row in rows]
+    return [
+        VaultBase(topic, n, upto, by, digest, tuple(json.loads(extra))) for topic, n, upto, by, digest, extra in rows
+    ]
 
 
 def put_vault_file(connection: apsw.Connection, file: VaultFile) -> None:

@@ -1,0 +1,46 @@
+"""What happens when a transaction is durable: the search index follows, then whoever waits for work is woken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from hiveminddb.daemon.recall import IndexInUse
+from hiveminddb.store.index import Entry
+from hiveminddb.store.rows import MemoryRow
+
+
+class Bell:
+    """An event that the writer's thread may ring."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake whoever waits; from any thread."""
+        if not self._event.is_set():
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def heard(self, seconds: float) -> bool:
+        """True when it rang since the last time, False when the time is over."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+
+class Commits:
+    """Called on the writer's thread with the rows a durable transaction put, before its callers are answered."""
+
+    def __init__(self, in_use: IndexInUse, bells: Sequence[Bell]) -> None:
+        self._in_use = in_use
+        self._bells = bells
+
+    def committed(self, rows: Sequence[MemoryRow], retired: Sequence[int]) -> None:
+        self._in_use.index.apply([Entry.of(row, row.slot) for row in rows if row.indexed], retired)
+        for bell in self._bells:
+            bell.ring()

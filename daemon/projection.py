@@ -1,0 +1,98 @@
+"""From a document's content to its row in the store. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hiveminddb.daemon.defaults import NO_DEFAULTS, Defaults
+from hiveminddb.errors import InvalidInput
+from hiveminddb.model import DocumentId
+from hiveminddb.store.cues import embedding_text
+from hiveminddb.store.rows import MemoryRow, text_hash
+from hiveminddb.sync.document import Content
+from hiveminddb.vault import markdown
+from hiveminddb.vault.marks import marks
+from hiveminddb.vault.topics import from_name
+
+META = "meta:"
+HEAD: Final = "head"
+ENTRY: Final = "entry"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A document's age: when it was made and last changed, in microseconds."""
+
+    created: int
+    updated: int
+
+
+def project(document: DocumentId, content: Content, life: Life, defaults: Defaults = NO_DEFAULTS) -> MemoryRow:
+    """The memory that a document says it is; where it is silent, its file's front matter speaks."""
+    fields, text = content.fields, content.text
+    is_head = fields.get("role") == HEAD
+    start, end = markdown.body(text, is_head)
+    gone = invalidation(fields, text)
+    return MemoryRow(
+        id=document,
+        topic=fields["topic"],
+        position=fields["position"],
+        role=HEAD if is_head else ENTRY,
+        text=text,
+        body_start=start,
+        body_end=end,
+        memory_type=fields.get("memory_type") or defaults.memory_type or "fact",
+        user_id=fields.get("user_id") or defaults.user_id,
+        agent_id=fields.get("agent_id") or defaults.agent_id,
+        session_id=fields.get("session_id") or defaults.session_id,
+        speaker=fields.get("speaker"),
+        tags=tuple(sorted({*fields.get("tags", ()), *defaults.tags, *marks(text).tags})),
+        metadata=metadata(fields),
+        confidence=fields.get("confidence", 1.0),
+        source=fields.get("source"),
+        created_at=fields.get("created_at") or life.created,
+        updated_at=life.updated,
+        valid_from=fields.get("valid_from"),
+        valid_until=fields.get("valid_until"),
+        invalidated_at=gone.get("at"),
+        invalidated_reason=gone.get("reason"),
+        invalidated_by=gone.get("by"),
+        listed=not is_head or has_own_words(text, fields["topic"]),
+        text_hash=text_hash(embedding_text(text[start:end], fields.get("speaker"))),
+    )
+
+
+def invalidated(at: int, author: str, reason: str, text: str) -> dict[str, Any]:
+    """The field that says a memory no longer holds; `text` is the span its author saw."""
+    return {"at": at, "by": author, "reason": reason, "digest": text_hash(text).hex()}
+
+
+def invalidation(fields: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+    """The invalidation that holds for this text; an edit that its author had not seen outlives it."""
+    gone: Mapping[str, Any] = fields.get("invalidated") or {}
+    return gone if gone and gone["digest"] == text_hash(text).hex() else {}
+
+
+def has_own_words(text: str, topic: str) -> bool:
+    """Whether a head says more than the file's name: prose, or a title that is not just the topic again."""
+    if markdown.has_prose(text):
+        return True
+    title = markdown.title(text)
+    try:
+        return bool(title) and from_name(title) != topic.rsplit("/", 1)[-1].lower()
+    except InvalidInput:
+        return True
+
+
+def metadata(fields: Mapping[str, Any]) -> str:
+    """The free metadata as a JSON object; in the document each key is a field of JSON text, so any value survives."""
+    found = {key.removeprefix(META): value for key, value in fields.items() if key.startswith(META)}
+    return "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in found.items()) + "}" if found else "{}"
+
+
+def metadata_fields(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The other way round."""
+    return {META + key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}

@@ -1,0 +1,220 @@
+"""A file's text, as a person or program left it, taken into the documents. Runs on the writer thread.
+
+Every text that a file had is a base that an editor may still hold: what the changes up to `upto`, and those a save
+itself made (`extra`), say. A save is an edit of the closest base; it is applied to the documents as they were in that
+base and merged into what they are now, so that it reverts nothing its author had not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hiveminddb.daemon.authoring import HEAD_POSITION
+from hiveminddb.daemon.pipeline import Author, NewEntry, Pipeline
+from hiveminddb.daemon.projection import ENTRY, HEAD, invalidated, invalidation
+from hiveminddb.store import changes, history, topic_files, vault_state
+from hiveminddb.store.rows import MemoryRow, text_hash, to_microseconds
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultBase
+from hiveminddb.sync import document, position
+from hiveminddb.vault import markdown
+from hiveminddb.vault.reconcile import Base, Create, Edit, Entry, Plan, plan, render
+
+BY_FILE = "file"
+
+# Texts of a file that a stale editor buffer is compared with. More would find older buffers and cost more a save.
+BASES_KEPT = 12
+
+# An entry that turns up again within this time, in whatever file, was cut and pasted.
+_PASTE_MICROSECONDS = 15 * 60 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file's text as found; `written_at` in microseconds, `unread` where nobody can have read our last write."""
+
+    topic: str
+    text: str
+    digest: bytes
+    written_at: int
+    unread: bool = False
+
+
+def merge_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> list[MemoryRow]:
+    """Add to a topic whatever of a text is not in it yet; what was added. For imports: the topic's file is another."""
+    first = tx.counters.n
+    present = tx.entries_of(found.topic)
+    _Application(tx, pipeline, found, None, {}).apply(plan(_entries(present), [], found.text), present)
+    had = {row.id for row in present}
+    return [row for row in tx.entries_of(found.topic) if row.id not in had] if tx.counters.n > first else []
+
+
+def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> None:
+    """Make the documents of a topic say what its file says, keeping what others wrote; remember the text as a base."""
+    before = tx.counters.n
+    known = vault_state.vault_bases(tx.connection, found.topic)
+    bases = [Base(base.n, base.by, base_entries(tx, base)) for base in known]
+    present = tx.entries_of(found.topic)
+    meaning = plan(_entries(present), bases, found.text, unread=found.unread)
+    base = known[meaning.base] if meaning.base >= 0 else None
+    texts = {entry.document: entry.text for entry in bases[meaning.base].entries} if base else {}
+    _Application(tx, pipeline, found, base, texts).apply(meaning, present)
+    _remember(tx, found, base, before)
+
+
+def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
+    """The entries of a text that the file had."""
+    past = history.entries_as_of(tx.connection, base.topic, base.upto)
+    placed = {e.document: (e.position, e.document, _past_entry(e)) for e in past}
+    for id, updates in _extra_updates(tx, base).items():
+        placed.pop(id, None)
+        content = document.read(document.merge(*_updates(tx, id, base.upto), *updates))
+        if _stands_in(content, base.topic):
+            where, is_head = content.fields["position"], content.fields.get("role") == HEAD
+            placed[id] = (where, id, Entry(id, content.text, is_head))
+    return [entry for _, _, entry in sorted(placed.values(), key=lambda item: item[:2])]
+
+
+def _past_entry(past: history.PastEntry) -> Entry:
+    return Entry(past.document, past.text, past.position == HEAD_POSITION)
+
+
+def state_in(tx: Transaction, base: VaultBase | None, id: str) -> bytes | None:
+    """The state a document had in a base; None where that is its present one."""
+    if base is None:
+        return None
+    extra = _extra_updates(tx, base).get(id, [])
+    seen = [*_updates(tx, id, base.upto), *extra]
+    return document.merge(*seen) if seen and len(seen) < len(changes.changes_of(tx.connection, id)) else None
+
+
+def _updates(tx: Transaction, id: str, upto: int) -> list[bytes]:
+    return [change.update for change in changes.changes_of(tx.connection, id, upto)]
+
+
+def _extra_updates(tx: Transaction, base: VaultBase) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for n in base.extra:
+        change = changes.change(tx.connection, n)
+        assert change is not None, f"the log has lost change {n}"
+        found.setdefault(change.document, []).append(change.update)
+    return found
+
+
+def _stands_in(content: document.Content, topic: str) -> bool:
+    return content.fields["topic"] == topic and not invalidation(content.fields, content.text)
+
+
+def file_text(rows: Sequence[MemoryRow]) -> str:
+    """The text of a file from its living entries in order."""
+    return render(_entries(rows))
+
+
+def _entries(rows: Sequence[MemoryRow]) -> list[Entry]:
+    return [Entry(row.id, row.text, row.role == HEAD) for row in rows]
+
+
+def _remember(tx: Transaction, found: Arrival, base: VaultBase | None, before: int) -> None:
+    last = tx.counters.n
+    if file_text(tx.entries_of(found.topic)) == found.text:
+        kept = VaultBase(found.topic, last, last, "disk", found.digest)
+    elif last > before:
+        made = tuple(range(before + 1, last + 1))
+        upto, extra = (base.upto, base.extra) if base else (0, ())
+        kept = VaultBase(found.topic, last, upto, "disk", found.digest, (*extra, *made))
+    else:
+        return
+    tx.put_vault_base(kept, BASES_KEPT)
+
+
+class _Application:
+    """Carries out a plan: edits against the base, deletes, and everything that needs a place."""
+
+    def __init__(
+        self, tx: Transaction, pipeline: Pipeline, found: Arrival, base: VaultBase | None, texts: Mapping[str, str]
+    ) -> None:
+        self._tx, self._pipeline, self._found, self._base, self._texts = tx, pipeline, found, base, texts
+        self._now = to_microseconds(datetime.now(UTC))
+        self._author = Author(BY_FILE)
+
+    def apply(self, meaning: Plan, present: Sequence[MemoryRow]) -> None:
+        for edit in meaning.edits:
+            self._edit(edit)
+        for id in meaning.deletes:
+            self._delete(id)
+        self._place(meaning, {row.id: row.position for row in present})
+
+    def _row(self, id: str) -> MemoryRow:
+        row = self._tx.memory(id)
+        assert row is not None, f"a base names an unknown document: {id}"
+        return row
+
+    def _edit(self, edit: Edit) -> None:
+        row = self._row(edit.document)
+        role = HEAD if edit.is_head else ENTRY
+        fields = {} if role == row.role else {"role": role}
+        state = state_in(self._tx, self._base, row.id)
+        self._pipeline.edit(self._tx, row, "update", self._author, text=edit.new_text, fields=fields, state=state)
+
+    def _delete(self, id: str) -> None:
+        gone = invalidated(self._now, BY_FILE, "removed from the file", self._texts[id])
+        self._pipeline.edit(self._tx, self._row(id), "invalidate", self._author, fields={"invalidated": gone})
+
+    def _place(self, meaning: Plan, positions: Mapping[str, str]) -> None:
+        new: list[NewEntry] = []
+        for item, where in placed(meaning, positions):
+            if isinstance(item, str):
+                fields = {"position": where}
+                self._pipeline.edit(self._tx, self._row(item), "move", self._author, fields=fields)
+            elif not self._revived(meaning.creates[item], where):
+                new.append(self._new(meaning.creates[item], where))
+        if new:
+            self._pipeline.add(self._tx, new)
+
+    def _new(self, create: Create, where: str) -> NewEntry:
+        at = to_microseconds(create.heading) if create.heading else self._found.written_at
+        fields: dict[str, Any] = {
+            "topic": self._found.topic,
+            "position": HEAD_POSITION if create.is_head else where,
+            "role": HEAD if create.is_head else ENTRY,
+            "created_at": at,
+        }
+        return NewEntry(create.text, fields, self._author)
+
+    def _revived(self, create: Create, where: str) -> bool:
+        """Whether the new entry is an old one that comes back: to its file, or pasted into another."""
+        row = self._tx.memory(create.revives) if create.revives else self._pasted(create)
+        if row is None or row.alive:
+            return False
+        fields = {
+            "invalidated": None,
+            "topic": self._found.topic,
+            "position": HEAD_POSITION if create.is_head else where,
+            "role": HEAD if create.is_head else ENTRY,
+        }
+        self._pipeline.edit(self._tx, row, "restore", self._author, text=create.text, fields=fields)
+        return True
+
+    def _pasted(self, create: Create) -> MemoryRow | None:
+        start, end = markdown.body(create.text, create.is_head)
+        digest = text_hash(create.text[start:end])
+        gone = topic_files.invalidated_with(self._tx.connection, digest, self._now - _PASTE_MICROSECONDS)
+        return next((row for row in gone if row.text == create.text and row.invalidated_by == BY_FILE), None)
+
+
+def placed(meaning: Plan, positions: Mapping[str, str]) -> Iterator[tuple[str | int, str]]:
+    """A position for every create and every moved document of a plan, between its neighbours in the order."""
+    floating = set(meaning.moves)
+    run: list[str | int] = []
+    before: str | None = None
+    for item in (*meaning.order, None):
+        if item is not None and (isinstance(item, int) or item in floating):
+            run.append(item)
+            continue
+        after = positions[item] if isinstance(item, str) else None
+        if after != HEAD_POSITION:
+            yield from zip(run, position.sequence(before, after, len(run)), strict=True)
+            run, before = [], after
