@@ -69,19 +69,20 @@ def start(launch: Launch) -> tuple[Address, bool]:
         process = subprocess.Popen(
             launch.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
         )
+    return _answering_soon(launch, process, begin)
+
+
+def _answering_soon(launch: Launch, process: subprocess.Popen[bytes], begin: int) -> tuple[Address, bool]:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         ended = process.poll() is not None
         if found := answering(launch.folder):
-            return found, not ended
-        if ended:
-            raise Unavailable(
-                f"the daemon did not start: {_last_words(launch.log, begin)}", f"its whole log: {launch.log}"
-            )
+            return found, found.pid == process.pid
+        # Two starts at once: ours gives way to the one that holds the folder and will answer soon.
+        if ended and not _held(launch.folder):
+            raise _failure(launch.log, begin)
         time.sleep(_LOOK_EVERY)
-    raise Unavailable(
-        f"the daemon (pid {process.pid}) has not answered within {START_SECONDS:g} s", f"see its log: {launch.log}"
-    )
+    raise Unavailable(f"no daemon has answered within {START_SECONDS:g} s", f"see its log: {launch.log}")
 
 
 def stop(folder: Path) -> int:
@@ -121,9 +122,22 @@ def _log(launch: Launch) -> IO[bytes]:
     return log
 
 
-def _last_words(log: Path, begin: int) -> str:
+def _held(folder: Path) -> bool:
+    """Whether a living daemon holds the data folder, answering or not."""
+    try:
+        return is_daemon(int((folder / "lock").read_bytes()))
+    except (OSError, ValueError):
+        return False
+
+
+def _failure(log: Path, begin: int) -> Unavailable:
+    """Why the daemon ended, in its own last words."""
     with log.open("rb") as file:
         file.seek(begin)
         lines = file.read(LOG_LIMIT).decode(errors="replace").strip().splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
-    return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
+    error = _last(lines, "error: ") or (lines[-1] if lines else "it said nothing")
+    return Unavailable(f"the daemon did not start: {error}", _last(lines, "hint: ") or f"its whole log: {log}")
+
+
+def _last(lines: list[str], start: str) -> str:
+    return next((line.removeprefix(start) for line in reversed(lines) if line.startswith(start)), "")

@@ -1,4 +1,4 @@
-"""What a model sends as arguments -> what a tool takes; other names and forms are forgiven, errors say what is accepted."""
+"""What a model sends as arguments -> what a tool takes; other names and forms are forgiven."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tools an agent sees: agent-memory's five with their names, parameters and words, then those for single memories."""
+"""The tools an agent sees: agent-memory's five in its own words, then those for single memories."""
 
 from __future__ import annotations
 
