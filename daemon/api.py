@@ -11,7 +11,7 @@ from typing import Any
 
 from hiveminddb.daemon import routes_memories, routes_node, routes_search, routes_topics
 from hiveminddb.daemon.config import Setting
-from hiveminddb.daemon.http import Answer, Call, Receive, Route, Scope, Send, refused
+from hiveminddb.daemon.http import Answer, Call, Receive, Route, Scope, Send, encoded, refused
 from hiveminddb.daemon.metrics import Metrics
 from hiveminddb.daemon.openapi import description_routes
 from hiveminddb.daemon.reading import read_body, read_query
@@ -71,7 +71,8 @@ class Api:
         self._metrics.observe(_known(scope["method"]), route, answer.status, time.perf_counter() - started)
 
     def _options(self, path: str) -> Answer:
-        return Answer(204, b"", ((b"allow", ", ".join(self._router.allowed(path)).encode()),))
+        methods = self._router.allowed(path)
+        return encoded({"methods": methods}, headers=((b"allow", ", ".join(methods).encode()),))
 
 
 async def _read(endpoint: Endpoint, path: Any, scope: Scope, receive: Receive) -> Call[Any, Any]:

@@ -12,14 +12,15 @@ import uvicorn
 
 from hiveminddb.daemon.api import Api
 from hiveminddb.daemon.config import Address
+from hiveminddb.daemon.connection import Connection
 from hiveminddb.errors import InvalidConfig
 
 log = logging.getLogger(__name__)
 
 # How long a stop waits for requests under way.
 STOP_SECONDS = 5
-# A connection costs memory; agents keep a handful open each.
-MAX_CONNECTIONS = 1_000
+# Clients that ask now and then should find their connection still open.
+KEEP_ALIVE_SECONDS = 75
 BACKLOG = 1_024
 
 
@@ -46,7 +47,7 @@ async def serving(api: Api, address: Address) -> AsyncIterator[Address]:
     bound = Address(address.host, listener.getsockname()[1])
     config = uvicorn.Config(
         api,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -55,7 +56,7 @@ async def serving(api: Api, address: Address) -> AsyncIterator[Address]:
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     server = _Server(config)
