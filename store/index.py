@@ -7,7 +7,7 @@ need no lock. What changes in a published row (whether it lives, its neighbours,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import apsw
@@ -17,6 +17,7 @@ from hiveminddb.store.columns import NONE, Columns, Floats, VectorTable
 from hiveminddb.store.cues import TIME_WORDS, ends_in_question, index_text, name_words
 from hiveminddb.store.postings import Postings, Tokenizer
 from hiveminddb.store.rows import MemoryRow
+from hiveminddb.store.vectors import Living
 from hiveminddb.store.view import Codes, View, filtered
 
 _FEWEST = 64
@@ -107,13 +108,13 @@ class Index:
         if row is not None and self.vectors is not None:
             self.vectors.put(row, np.atleast_2d(np.asarray(vectors, np.float32)))
 
-    def use_vectors(self, dimensions: int, vectors: Mapping[int, Floats] | None = None) -> None:
-        """Turns to another model's vectors, by slot."""
+    def use_vectors(self, dimensions: int, living: Living | None = None) -> None:
+        """Turns to another model's vectors."""
         table = VectorTable(dimensions)
-        known = [(self._rows[slot], passages) for slot, passages in (vectors or {}).items() if slot in self._rows]
-        if known:
-            rows = np.repeat([row for row, _ in known], [len(passages) for _, passages in known]).astype(np.int32)
-            table.fill(rows, np.concatenate([passages for _, passages in known]).astype(np.float32))
+        if living is not None and len(living.slots):
+            rows = np.array([self._rows.get(slot, NONE) for slot in living.slots.tolist()], np.int32)
+            known = rows != NONE
+            table.fill(rows[known], living.matrix[known] if not known.all() else living.matrix)
         self.vectors = table
 
     def _append(self, entry: Entry) -> None:

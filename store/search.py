@@ -87,7 +87,8 @@ def _cosines(index: Index, view: View, query: Query) -> Floats | None:
     table = index.vectors
     if query.mode == "lexical" or query.vector is None or table is None or not len(table):
         return None
-    vector = np.asarray(query.vector, np.float32).reshape(-1)
+    # Of a query so long that it has several passages the first says what it is about.
+    vector = np.atleast_2d(np.asarray(query.vector, np.float32))[0]
     return table.cosines(vector, view.count) if len(vector) == table.dimensions else None
 
 

@@ -48,7 +48,8 @@ class View:
         if user_id is None:
             return self.columns.alive.copy()
         code = self.codes["user_id"].get(user_id)
-        return np.logical_and(self.columns.alive, self.columns.user == (_UNKNOWN if code is None else code))
+        of_user: Bools = self.columns.user == (_UNKNOWN if code is None else code)
+        return self.columns.alive & of_user
 
     def allowed(self, connection: apsw.Connection, filters: Filters, scope: Bools) -> Bools:
         """The rows of a scope that meet the filters; only tags are looked up in SQL."""
