@@ -31,7 +31,10 @@ LOW_DISK = 200_000_000
 @click.pass_context
 @pass_session
 def doctor(session: Session, ctx: click.Context, rebuild: bool, choice: Choice | None, yes: bool) -> None:
-    """Check the daemon, the vault, the database and the model; repair what can be repaired."""
+    """Check everything, repair what can be repaired.
+
+    A vault that stopped to ask is answered with one of --accept-deletions, --restore-files, --recreate-vault.
+    """
     if choice == "accept_deletions":
         ask("forget every memory whose file is missing? (hmd restore brings them back)", yes)
     if rebuild:

@@ -32,7 +32,10 @@ _TRIES = 3
 @click.option("--reason", "-r", help="Why.")
 @pass_session
 def edit(session: Session, name: str, reason: str | None) -> None:
-    """Edit a memory, or the file of a topic, in $VISUAL or $EDITOR."""
+    """Edit a memory, or a topic's file, in $EDITOR.
+
+    $VISUAL is preferred. If somebody changes the memory meanwhile, both changes are merged, or your text is kept in a file.
+    """
     with session.client() as mind:
         found = named(mind, name)
         if isinstance(found, TopicText):

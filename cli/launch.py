@@ -13,7 +13,7 @@ from typing import IO
 
 from hiveminddb._address import Address, data_dir, running
 from hiveminddb.client import HiveMind
-from hiveminddb.errors import Conflict, HiveMindError, NotReachable, Unavailable
+from hiveminddb.errors import Conflict, HiveMindError, NotReachable, StorageError, Unavailable
 
 # A daemon is ready in a second or two; one that first repairs a large database may take longer.
 START_SECONDS = 60.0
@@ -63,13 +63,25 @@ def start(launch: Launch) -> tuple[Address, bool]:
     """The daemon's address once it answers, and whether it was started here (False: it ran already)."""
     if found := answering(launch.folder):
         return found, False
+    try:
+        process, begin = _spawn(launch)
+    except OSError as cause:
+        raise StorageError(
+            f"cannot use the data folder {launch.folder}: {cause.strerror}",
+            "name another with --data-dir or HIVEMIND_DATA_DIR",
+        ) from cause
+    return _answering_soon(launch, process, begin)
+
+
+def _spawn(launch: Launch) -> tuple[subprocess.Popen[bytes], int]:
+    """The daemon's process, and where in the log its words begin."""
     launch.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _log(launch) as log:
         begin = log.tell()
         process = subprocess.Popen(
             launch.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
         )
-    return _answering_soon(launch, process, begin)
+    return process, begin
 
 
 def _answering_soon(launch: Launch, process: subprocess.Popen[bytes], begin: int) -> tuple[Address, bool]:

@@ -15,6 +15,8 @@ from hiveminddb.model import Hit
 
 # Enough to show what else there is, few enough not to bury the literal matches.
 RELATED = 5
+# Cosines of all-MiniLM-L6-v2 for texts that have nothing to do with each other stay below this.
+NEAR = 0.3
 
 
 @dataclass(slots=True)
@@ -83,7 +85,9 @@ async def _related(memory: Memory, keyword: str, literal: list[Line]) -> list[wo
 
 
 def _is_near(hit: Hit) -> bool:
-    return True
+    """Whether a hit has to do with the keyword; a search always finds something that is nearest."""
+    why = hit.why or {}
+    return "lexical" in why or ("vector" in why and why["vector"].score >= NEAR)
 
 
 async def list_topics(memory: Memory, given: Arguments) -> str:

@@ -37,7 +37,7 @@ def short(memory: Memory) -> str:
 @click.option("--until", "valid_until", type=MOMENT, help="When it ceases to hold.")
 @pass_session
 def add(session: Session, /, text: str, tags: tuple[str, ...], **fields: Any) -> None:
-    """Add a memory: TEXT, or - for what comes on stdin."""
+    """Add a memory: TEXT, or - for stdin."""
     content = sys.stdin.read() if text == "-" else text
     with session.client() as mind:
         memory = mind.add(content, tags=tags or None, **fields)
@@ -55,7 +55,10 @@ def add(session: Session, /, text: str, tags: tuple[str, ...], **fields: Any) ->
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before forgetting a topic.")
 @pass_session
 def forget(session: Session, ids: tuple[str, ...], topic: str | None, reason: str | None, yes: bool) -> None:
-    """Forget memories: they leave their file and the search, their history stays."""
+    """Forget memories or a topic.
+
+    They leave their file and the search; their history stays, and hmd restore brings them back.
+    """
     one_kind(ids, topic)
     with session.client() as mind:
         if topic is not None:
@@ -73,7 +76,7 @@ def forget(session: Session, ids: tuple[str, ...], topic: str | None, reason: st
 @click.option("--reason", "-r", help="Why.")
 @pass_session
 def restore(session: Session, ids: tuple[str, ...], topic: str | None, reason: str | None) -> None:
-    """Bring forgotten memories back into their files."""
+    """Bring forgotten memories or a topic back."""
     one_kind(ids, topic)
     with session.client() as mind:
         if topic is not None:

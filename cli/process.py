@@ -58,7 +58,10 @@ def down(session: Session) -> None:
 @command()
 @pass_session
 def mcp(session: Session) -> None:
-    """Serve MCP on stdin and stdout, for an agent; starts the daemon if none runs."""
+    """Serve MCP on stdin and stdout, for an agent.
+
+    Starts the daemon if none runs.
+    """
     gc.disable()  # importing the SDK makes many objects and no garbage
     from hiveminddb.cli.mcp import serve  # it costs more than all other commands together
 

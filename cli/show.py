@@ -103,7 +103,10 @@ def history(session: Session, id: str) -> None:
 @click.argument("versions", nargs=-1, type=int, metavar="[FROM [TO]]")
 @pass_session
 def diff(session: Session, id: str, versions: tuple[int, ...]) -> None:
-    """Show what changed in a memory: its last change, since version FROM, or from FROM to TO."""
+    """Show what changed in a memory.
+
+    Its last change; or since version FROM; or from version FROM to version TO.
+    """
     if len(versions) > 2:
         raise click.UsageError("at most two versions")
     with session.client() as mind:

@@ -43,7 +43,10 @@ class Summary:
 @click.pass_context
 @pass_session
 def import_(session: Session, ctx: click.Context, path: Path) -> None:
-    """Take in a folder of markdown (an agent-memory folder, a vault of notes), or one file."""
+    """Take in a folder of markdown, or one file.
+
+    An agent-memory folder, a vault of notes, any folder with files named *.md. Dates are kept.
+    """
     root = path if path.is_dir() else path.parent
     names = list(markdown_files(path))
     summary = Summary()
@@ -116,7 +119,10 @@ def _tell(summary: Summary, files: int) -> None:
 @click.option("--force", is_flag=True, help="Write into a folder that holds something already.")
 @pass_session
 def export(session: Session, folder: Path, force: bool) -> None:
-    """Write every topic's file, byte for byte, and all memories as memories.jsonl."""
+    """Write all files and memories into a folder.
+
+    Every topic's file, byte for byte, and memories.jsonl with all memories, forgotten ones too.
+    """
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise InvalidInput(f"not empty: {folder}", "give a new folder, or --force to write into this one")
     folder.mkdir(parents=True, exist_ok=True)

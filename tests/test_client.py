@@ -130,8 +130,7 @@ def test_hits_tell_their_mode_and_note() -> None:
 def test_a_list_goes_on_from_page_to_page() -> None:
     def answer(to: BaseHTTPRequestHandler, body: bytes) -> None:
         last = "cursor=two" in to.path
-        more = {} if last else {"X_Next_Cursor": "two"}
-        send(to, [{**MEMORY, "content": "2" if last else "1"}], X_Total_Count="2", **more)
+        send(to, [{**MEMORY, "content": "2" if last else "1"}], X_Total_Count="2", X_Next_Cursor="" if last else "two")
 
     with served(answer) as url, HiveMind(url) as mind:
         assert mind.list().total == 2
@@ -171,7 +170,11 @@ def test_nobody_listening_is_not_reachable_and_says_what_to_do() -> None:
 
 def test_an_answer_that_does_not_come_ends_at_the_deadline() -> None:
     done = threading.Event()
-    with served(lambda to, body: done.wait(30) and None) as url, HiveMind(url, timeout=0.05) as mind:
+
+    def answer(to: BaseHTTPRequestHandler, body: bytes) -> None:
+        done.wait(30)
+
+    with served(answer) as url, HiveMind(url, timeout=0.05) as mind:
         with pytest.raises(Unavailable, match="within"):
             mind.status()
         done.set()
