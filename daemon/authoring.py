@@ -19,10 +19,11 @@ from hiveminddb.vault.topics import Topics
 # Sorts before every position an entry can have: a head always stands first.
 HEAD_POSITION = "0"
 
+# Who made a change, where the caller does not say.
+CALLER = "api"
 
-def add_drafts(
-    tx: Transaction, pipeline: Pipeline, topics: Topics, drafts: Sequence[Draft], actor: str
-) -> list[MemoryRow]:
+
+def add_drafts(tx: Transaction, pipeline: Pipeline, topics: Topics, drafts: Sequence[Draft]) -> list[MemoryRow]:
     """Write each draft as a new entry at the end of its topic; the rows in the order of the drafts."""
     now = datetime.now(UTC)
     last: dict[str, str | None] = {}
@@ -33,10 +34,10 @@ def add_drafts(
         topic = topics.resolve(title)
         if topic not in last:
             topics.add(topic)
-            heads += opening(tx, topic, title, actor)
+            heads += opening(tx, topic, title, draft.agent_id or CALLER)
             last[topic] = last_position(tx, topic)
         last[topic] = where = position.between(last[topic], None)
-        entries.append(_entry(draft, topic, where, now, actor))
+        entries.append(_entry(draft, topic, where, now))
     return pipeline.add(tx, [*heads, *entries])[len(heads) :]
 
 
@@ -66,10 +67,10 @@ def title_of(draft: Draft, now: datetime) -> str:
     return draft.session_id or f"journal-{draft.created_at or now:%Y-%m-%d}"
 
 
-def _entry(draft: Draft, topic: str, where: str, now: datetime, actor: str) -> NewEntry:
+def _entry(draft: Draft, topic: str, where: str, now: datetime) -> NewEntry:
     at = draft.created_at or now
     fields = {"topic": topic, "position": where, "role": ENTRY, "created_at": to_microseconds(at), **_described(draft)}
-    return NewEntry(markdown.entry(at, draft.content), fields, Author(actor or draft.agent_id or "api"))
+    return NewEntry(markdown.entry(at, draft.content), fields, Author(draft.agent_id or CALLER))
 
 
 def _described(draft: Draft) -> Mapping[str, Any]:

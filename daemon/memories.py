@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hiveminddb.daemon import authoring, editing, retiring
+from hiveminddb.daemon.embedding_job import EmbeddingJob
 from hiveminddb.daemon.intents import Blame, Draft, Filters, Patch, Search
 from hiveminddb.daemon.pipeline import Author, Pipeline
 from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.recall import Recall, store_filters
 from hiveminddb.daemon.takein import file_text
+from hiveminddb.daemon.upkeep import Upkeep
 from hiveminddb.daemon.usecases import (
     Added,
     Found,
@@ -34,8 +36,6 @@ from hiveminddb.vault.topics import Topics, path_of
 
 T = TypeVar("T")
 
-CALLER = "api"
-
 # A keyword as short as a letter is in nearly every line; nobody reads more than this.
 MOST_LINES = 2000
 
@@ -43,17 +43,27 @@ MOST_LINES = 2000
 class Memories:
     """Adds, reads and changes memories; every write goes through the pipeline, every read sees one moment."""
 
-    def __init__(self, database: Database, pipeline: Pipeline, topics: Topics, recall: Recall) -> None:
-        self._database = database
-        self._pipeline = pipeline
-        self._topics = topics
-        self._recall = recall
+    def __init__(
+        self,
+        database: Database,
+        pipeline: Pipeline,
+        topics: Topics,
+        recall: Recall,
+        embedding: EmbeddingJob,
+        upkeep: Upkeep,
+    ) -> None:
+        self._database, self._pipeline, self._topics = database, pipeline, topics
+        self._recall, self._embedding, self._upkeep = recall, embedding, upkeep
+        self.status = upkeep.status
+        self.import_files = upkeep.import_files
+        self.resolve_vault = upkeep.resolve_vault
+        self.doctor = upkeep.doctor
 
-    async def add(self, drafts: Sequence[Draft], actor: str = "") -> Added:
-        """New memories at the end of their topics."""
-        rows, receipt = await self._write(
-            lambda tx: authoring.add_drafts(tx, self._pipeline, self._topics, drafts, actor)
-        )
+    async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False) -> Added:
+        """New memories at the end of their topics; answered when they are durable, or have vectors where asked."""
+        rows, receipt = await self._write(lambda tx: authoring.add_drafts(tx, self._pipeline, self._topics, drafts))
+        if wait_vectors:
+            await self._embedding.idle()
         return Added(tuple(map(to_memory, rows)), receipt)
 
     async def get(self, id: str) -> Memory:
@@ -183,7 +193,7 @@ class Memories:
 
 
 def _author(blame: Blame) -> Author:
-    return Author(blame.changed_by or CALLER, blame.reason)
+    return Author(blame.changed_by or authoring.CALLER, blame.reason)
 
 
 def _row(row: MemoryRow | None) -> MemoryRow:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from hiveminddb.daemon.defaults import NO_DEFAULTS, Defaults, defaults_of
 from hiveminddb.daemon.projection import HEAD, Life, project
 from hiveminddb.model import Action, Change, DocumentId, NodeId
-from hiveminddb.store import topic_files
+from hiveminddb.store import topic_files, vectors
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync import document
@@ -66,6 +66,7 @@ class Pipeline:
         self.node = node
         self._clock = clock
         self._watcher = watcher
+        self._silent = False
         self._defaults: OrderedDict[str, Defaults] = OrderedDict()
 
     def add(self, tx: Transaction, entries: Sequence[NewEntry]) -> list[MemoryRow]:
@@ -121,11 +122,24 @@ class Pipeline:
         row = self._project(tx, change.document, document.read(state), life)
         place = tx.put_memory(row, n)
         row = replace(row, slot=place.slot, version=place.version)
-        moved = place.old is not None and place.old.slot != row.slot
-        self._announce(tx, [row], [place.old.slot] if place.old and (moved or not row.indexed) else [])
+        retired = [place.old.slot] if place.old and (place.old.slot != row.slot or not row.indexed) else []
+        vectors.detach(tx.connection, retired)
+        self._announce(tx, [row], retired)
         for topic in {row.topic, place.old.topic if place.old else row.topic} if row.role == HEAD else ():
             self._spread_defaults(tx, topic)
         return row
+
+    def replay(self, tx: Transaction, n: int, change: Change) -> None:
+        """The same for a rebuild, after which the index is loaded anew."""
+        self._silent = True
+        try:
+            self.absorb(tx, n, change)
+        finally:
+            self._silent = False
+
+    def forget_defaults(self) -> None:
+        """The projections are about to be dropped."""
+        self._defaults.clear()
 
     def state(self, tx: Transaction, id: str) -> bytes:
         """The present state of a document that is known."""
@@ -137,7 +151,8 @@ class Pipeline:
         return Change(self.node, counter, target, KIND, action, author.actor, author.reason, self._clock.now(), update)
 
     def _announce(self, tx: Transaction, rows: Sequence[MemoryRow], retired: Sequence[int]) -> None:
-        tx.after_commit(lambda: self._watcher.committed(rows, retired))
+        if not self._silent:
+            tx.after_commit(lambda: self._watcher.committed(rows, retired))
 
     def _project(self, tx: Transaction, target: DocumentId, content: Content, life: Life) -> MemoryRow:
         is_head = content.fields.get("role") == HEAD

@@ -52,10 +52,13 @@ def merge_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> list[Memory
     return [row for row in tx.entries_of(found.topic) if row.id not in had] if tx.counters.n > first else []
 
 
-def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> None:
-    """Make the documents of a topic say what its file says, keeping what others wrote; remember the text as a base."""
+def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival, *, gone: bool = False) -> None:
+    """Make the documents of a topic say what its file says, keeping what others wrote; remember the text as a base.
+
+    `gone`: the file was removed, and with it what it held last, whatever older texts an editor may hold.
+    """
     before = tx.counters.n
-    known = vault_state.vault_bases(tx.connection, found.topic)
+    known = vault_state.vault_bases(tx.connection, found.topic)[: 1 if gone else None]
     bases = [Base(base.n, base.by, base_entries(tx, base)) for base in known]
     present = tx.entries_of(found.topic)
     meaning = plan(_entries(present), bases, found.text, unread=found.unread)

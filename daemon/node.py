@@ -1,0 +1,102 @@
+"""The whole daemon: its parts opened in order, watched over, and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from hiveminddb.daemon.api import Api
+from hiveminddb.daemon.commits import Bell, Commits
+from hiveminddb.daemon.config import Config
+from hiveminddb.daemon.embedding_job import EmbeddingJob
+from hiveminddb.daemon.embedding_spec import open_embedder
+from hiveminddb.daemon.lock import data_lock
+from hiveminddb.daemon.memories import Memories
+from hiveminddb.daemon.mirror import Mirror
+from hiveminddb.daemon.pipeline import Pipeline
+from hiveminddb.daemon.presence import announced
+from hiveminddb.daemon.recall import IndexInUse, Recall
+from hiveminddb.daemon.routes_node import Health
+from hiveminddb.daemon.security import guard_for
+from hiveminddb.daemon.server import serving
+from hiveminddb.daemon.settling import Settler
+from hiveminddb.daemon.upkeep import VERSION, Parts, Upkeep
+from hiveminddb.model import NodeId
+from hiveminddb.store import changes, topic_files, vectors
+from hiveminddb.store.database import Connection, Database
+from hiveminddb.store.index import Index
+from hiveminddb.sync.clock import Clock
+from hiveminddb.sync.identity import load_or_create, node_id
+from hiveminddb.vault.topics import Topics
+from hiveminddb.vault.vault import Vault
+
+log = logging.getLogger(__name__)
+
+DATABASE = "hivemind.db"
+KEY = "node.key"
+TOKEN = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What is kept in memory beside the database."""
+
+    index: Index
+    topics: Topics
+    last_hlc: int
+
+
+async def run(config: Config, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, or until a part fails that the daemon cannot be without."""
+    async with opened(config) as tasks:
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in tasks:
+            if task.done():
+                task.result()
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """The daemon, serving while inside; gives the tasks whose end is its end."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(data_lock(config.data_dir))
+        identity = node_id(load_or_create(config.data_dir / KEY))
+        database = await stack.enter_async_context(Database(config.data_dir / DATABASE))
+        loaded = await database.read(_load)
+        vault = await stack.enter_async_context(Vault(config.vault))
+        embedder = await stack.enter_async_context(open_embedder(config.embedding_model))
+        in_use, mirror_bell, embed_bell = IndexInUse(loaded.index), Bell(), Bell()
+        pipeline = Pipeline(identity, Clock(loaded.last_hlc), Commits(in_use, [mirror_bell, embed_bell]))
+        embedding = await stack.enter_async_context(EmbeddingJob(database, in_use, embedder, embed_bell))
+        settler = Settler(pipeline, loaded.topics)
+        mirror = await stack.enter_async_context(Mirror(database, settler, vault, mirror_bell))
+        recall = Recall(database, in_use, embedder, loaded.topics)
+        upkeep = Upkeep(
+            Parts(
+                identity, config.data_dir, config.vault, database, pipeline, loaded.topics, recall, in_use, embedder,
+                mirror,
+            )
+        )  # fmt: skip
+        cases = Memories(database, pipeline, loaded.topics, recall, embedding, upkeep)
+        api = _api(config, cases, identity)
+        address = await stack.enter_async_context(serving(api, config.listen_addr))
+        stack.enter_context(announced(config.data_dir, address.url, VERSION))
+        log.info("ready node=%s url=%s vault=%s", identity, address.url, config.vault)
+        yield [*mirror.tasks, embedding.task]
+
+
+def _api(config: Config, cases: Memories, identity: NodeId) -> Api:
+    guard = guard_for(config.listen_addr.host, config.data_dir / TOKEN)
+    return Api(cases, guard, Health("ok", VERSION, identity), config.settings)
+
+
+def _load(connection: Connection) -> _Loaded:
+    index = Index.load(connection)
+    if in_use := vectors.active(connection):
+        index.use_vectors(in_use.dimensions, vectors.load(connection))
+    return _Loaded(index, Topics(topic_files.living_topics(connection)), changes.last_hlc(connection))

@@ -1,0 +1,182 @@
+"""What one look at a file means: taken in, written, or left. Decisions on the writer thread; the mirror does the I/O.
+
+The order that makes a kill at any point harmless: the text to be written is remembered as a base first, then the file
+is written, then it is recorded as known. A base newer than the known file is therefore a write that may or may not
+have happened; which one shows in the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hiveminddb.daemon.pipeline import Author, Pipeline
+from hiveminddb.daemon.takein import BASES_KEPT, BY_FILE, Arrival, base_entries, file_text, take_in
+from hiveminddb.store import outbox, vault_state
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultBase, VaultFile
+from hiveminddb.vault.files import FileText, Stat, digest_of, digest_of_bytes
+from hiveminddb.vault.reconcile import render
+from hiveminddb.vault.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A topic and its file as found: its text, None where there is no file; `unchanged` where it is as last known."""
+
+    topic: str
+    file: FileText | None = None
+    unchanged: bool = False
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A file to be written: its text as of change `n`, and the digest of what should be there (None: no file)."""
+
+    topic: str
+    n: int
+    text: str
+    expected: bytes | None
+    known: VaultFile | None
+    addition: str | None = None
+
+
+class Settler:
+    """Brings documents and files to agree; every method needs the open transaction."""
+
+    def __init__(self, pipeline: Pipeline, topics: Topics) -> None:
+        self._pipeline = pipeline
+        self._topics = topics
+
+    def settle(self, tx: Transaction, look: Look) -> Todo | None:
+        """Take in what the file says; what must be written so that it says what the documents do."""
+        known = self._taken(tx, look)
+        entries = tx.entries_of(look.topic)
+        if not entries:
+            return self._emptied(tx, look, known)
+        self._topics.add(look.topic)
+        text = file_text(entries)
+        present = known.digest if look.unchanged and known else look.file.digest if look.file else None
+        if present == digest_of(text):
+            self._agreed(tx, look, known, present)
+            return None
+        n = tx.counters.n
+        tx.put_vault_base(VaultBase(look.topic, n, n, "mirror", digest_of(text)), BASES_KEPT)
+        return Todo(look.topic, n, text, present, known, _addition(look, known, text))
+
+    def written(self, tx: Transaction, todo: Todo, stat: Stat) -> None:
+        """The file now says what was to be written."""
+        file = VaultFile(todo.topic, todo.n, stat.size, stat.mtime_ns, stat.inode, digest_of(todo.text))
+        tx.put_vault_file(file)
+        _done(tx, todo.topic, todo.n)
+
+    def removed(self, tx: Transaction, todo: Todo) -> None:
+        """The file of a topic without entries is gone."""
+        tx.drop_vault_file(todo.topic)
+        self._topics.discard(todo.topic)
+        _done(tx, todo.topic, todo.n)
+
+    def late(self, tx: Transaction, found: Arrival) -> None:
+        """A text that somebody wrote while the file was being replaced."""
+        take_in(tx, self._pipeline, found)
+        tx.mark("mirror", found.topic, tx.counters.n)
+
+    def renamed(self, tx: Transaction, old: str, new: str) -> None:
+        """A file got another name: its memories keep their identity."""
+        for row in tx.entries_of(old):
+            self._pipeline.edit(tx, row, "move", Author(BY_FILE, f"renamed from {old}"), fields={"topic": new})
+        if known := vault_state.vault_file(tx.connection, old):
+            n = tx.counters.n
+            tx.put_vault_base(VaultBase(new, n, n, "disk", known.digest), BASES_KEPT)
+            tx.put_vault_file(VaultFile(new, n, known.size, known.mtime_ns, known.inode, known.digest))
+        tx.drop_vault_file(old)
+        self._topics.discard(old)
+        self._topics.add(new)
+
+    def _taken(self, tx: Transaction, look: Look) -> VaultFile | None:
+        """What is known of the file after its text was taken in."""
+        known = vault_state.vault_file(tx.connection, look.topic)
+        doubtful = _doubtful(tx, look.topic, known)
+        if look.file is None:
+            _forget(tx, doubtful)
+            if known and not look.unchanged:
+                self._vanished(tx, look.topic)
+                return None
+            return known
+        file = look.file
+        if doubtful and file.digest == doubtful.digest:
+            return _known(tx, look.topic, doubtful.n, file)
+        if known and (file.digest == known.digest or _torn(tx, known, doubtful, file.text)):
+            _forget(tx, doubtful)
+            return known
+        written_at = file.stat.mtime_ns // 1000
+        take_in(tx, self._pipeline, Arrival(look.topic, file.text, file.digest, written_at, look.unread))
+        return known
+
+    def _vanished(self, tx: Transaction, topic: str) -> None:
+        take_in(tx, self._pipeline, Arrival(topic, "", digest_of(""), 0), gone=True)
+        tx.drop_vault_file(topic)
+
+    def _emptied(self, tx: Transaction, look: Look, known: VaultFile | None) -> Todo | None:
+        """A topic without entries has no file; one that holds nothing but blanks may stay as a person left it."""
+        n = tx.counters.n
+        blank = look.file is not None and not look.file.text.strip()
+        if blank and look.file:
+            _known(tx, look.topic, n, look.file)
+        present = look.file.digest if look.file else known.digest if known and look.unchanged else None
+        if present is None or blank:
+            _done(tx, look.topic, n)
+            if not blank:
+                tx.drop_vault_file(look.topic)
+                self._topics.discard(look.topic)
+            return None
+        return Todo(look.topic, n, "", present, known)
+
+    def _agreed(self, tx: Transaction, look: Look, known: VaultFile | None, present: bytes) -> None:
+        n = tx.counters.n
+        if look.file is not None:
+            _known(tx, look.topic, n, look.file)
+        if not any(base.digest == present for base in vault_state.vault_bases(tx.connection, look.topic)[:1]):
+            tx.put_vault_base(VaultBase(look.topic, n, n, "disk", present), BASES_KEPT)
+        _done(tx, look.topic, n)
+
+
+def _addition(look: Look, known: VaultFile | None, text: str) -> str | None:
+    """What only needs to be appended, where the file is as known and its text goes on."""
+    if known is None or not look.unchanged or not known.size:
+        return None
+    encoded = text.encode()
+    begins = known.size < len(encoded) and digest_of_bytes(encoded[: known.size]) == known.digest
+    return encoded[known.size :].decode() if begins else None
+
+
+def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:
+    """The text of a write that was begun and never recorded."""
+    newest = next(iter(vault_state.vault_bases(tx.connection, topic)), None)
+    if newest is None or newest.by != "mirror" or (known and newest.n <= known.n):
+        return None
+    return newest
+
+
+def _forget(tx: Transaction, doubtful: VaultBase | None) -> None:
+    if doubtful:
+        tx.drop_vault_base(doubtful)
+
+
+def _known(tx: Transaction, topic: str, n: int, file: FileText) -> VaultFile:
+    found = VaultFile(topic, n, file.stat.size, file.stat.mtime_ns, file.stat.inode, file.digest)
+    tx.put_vault_file(found)
+    return found
+
+
+def _torn(tx: Transaction, known: VaultFile, doubtful: VaultBase | None, text: str) -> bool:
+    """Whether the file is an append of ours that a crash cut short."""
+    if doubtful is None or digest_of_bytes(text.encode()[: known.size]) != known.digest:
+        return False
+    return render(base_entries(tx, doubtful)).startswith(text)
+
+
+def _done(tx: Transaction, topic: str, n: int) -> None:
+    mark = outbox.pending_mark(tx.connection, "mirror", topic)
+    if mark and mark.n <= n:
+        tx.unmark("mirror", topic, mark.n)
