@@ -33,8 +33,9 @@ TERMS = 64
 _PHRASES = 8
 
 _WHEN = re.compile(r"\b(?:when|what (?:date|day|month|year|time)|which (?:date|day|month|year)|how long)\b", re.I)
-# Several pieces joined without a space, or quoted: a path, an error code, a version, a name in code.
-_IDENTIFIER = re.compile(r"\w+(?:[-_./:#@]+\w+)+")
+_CHUNK = re.compile(r"[\w./:#@-]+")
+_INNER = re.compile(r"[_./:#@]|[a-z][A-Z]")
+_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
 _QUOTED = re.compile(r"[\"“«`]([^\"”»`]{2,100})[\"”»`]")
 _WORD = re.compile(r"\w+(?:['’]\w+)?")
 # Scripts that are written without spaces, which the tokenizer takes for one word.
@@ -85,8 +86,17 @@ def _keywords(words: Iterable[str], names: Collection[str]) -> str:
 
 
 def _phrases(text: str) -> tuple[str, ...]:
-    found = _QUOTED.findall(text) + _IDENTIFIER.findall(text)
+    chunks = (chunk.strip("./:#@-") for chunk in _CHUNK.findall(text))
+    found = _QUOTED.findall(text) + [chunk for chunk in chunks if is_identifier(chunk)]
     return tuple(dict.fromkeys(found))[:_PHRASES]
+
+
+def is_identifier(chunk: str) -> bool:
+    """Whether what stands between blanks is a path, an error code, a version or a name in code, to be found as it is."""
+    if len(chunk) < 4 or _ORDINAL.fullmatch(chunk):
+        return False
+    mixed = any(c.isdigit() for c in chunk) and sum(c.isalpha() for c in chunk) > 1
+    return mixed or _INNER.search(chunk) is not None
 
 
 def query_text(text: str, names: Collection[str]) -> str:
@@ -136,7 +146,16 @@ def ends_in_question(content: str) -> bool:
 _AFTERWORD = re.compile(r"\s*\[[^\[\]]*\]\s*$")
 
 
-def name_words(name: str | None) -> list[str]:
-    """The words in lower case by which a query may name a speaker: the whole name and its first word."""
-    words = [_without_tail(word).lower() for word in _WORD.findall(name or "")]
-    return [words[0]] if words and len(words[0]) > 1 and not words[0].isdigit() else []
+def name_word(name: str) -> str | None:
+    """The word, in lower case, by which a query names a speaker: the first of the name, "user" and the like apart."""
+    words = [_without_tail(word).lower() for word in _WORD.findall(name)]
+    return words[0] if words and len(words[0]) > 1 and words[0] not in _ROLES and not words[0].isdigit() else None
+
+
+# Speakers of a chat log that are no names: "what does the user prefer" asks for what was said about them.
+_ROLES = frozenset("user assistant system human ai agent tool bot model me unknown".split())
+
+
+def names_agent(text: str, agent: str) -> bool:
+    """Whether a query names an agent by its id, as a word of its own."""
+    return re.search(rf"(?<!\w){re.escape(agent)}(?!\w)", text, re.I) is not None

@@ -31,6 +31,7 @@ _RELATIVE = re.compile(r"\b(today|yesterday|(?:this|last|past)\s+(?:week|month|y
 _NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 _MICROSECONDS = 1_000_000
+_DAY_LENGTH = 86_400 * _MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Period:
     end: int = 0
     month: int | None = None
     day: int | None = None
+
+    @property
+    def is_day(self) -> bool:
+        """Whether it is no longer than a day."""
+        return self.day is not None or 0 < self.end - self.start <= _DAY_LENGTH
 
 
 def periods(text: str, now: int | None = None) -> tuple[Period, ...]:
@@ -131,4 +137,4 @@ def _between(start: date, end: date) -> Period:
 
 
 def _microseconds(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * 86_400 * _MICROSECONDS
+    return (day - date(1970, 1, 1)).days * _DAY_LENGTH

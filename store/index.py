@@ -14,7 +14,7 @@ import apsw
 import numpy as np
 
 from hiveminddb.store.columns import NONE, Columns, Floats, VectorTable
-from hiveminddb.store.cues import TIME_WORDS, ends_in_question, index_text, name_words
+from hiveminddb.store.cues import TIME_WORDS, ends_in_question, index_text, name_word
 from hiveminddb.store.postings import Postings, Tokenizer
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.vectors import Living
@@ -63,7 +63,7 @@ class Index:
         names = ("topic", "user_id", "agent_id", "session_id", "speaker", "memory_type")
         self.codes = {name: Codes() for name in names}
         self.groups = Codes()
-        self.speaker_words: list[list[str]] = []
+        self.speaker_words: list[str | None] = []
         self.ids: list[str] = []
         self.tokenizer = Tokenizer()
         self.postings = Postings(0)
@@ -150,7 +150,7 @@ class Index:
 
     def _speaker(self, name: str | None) -> int:
         if name is not None and self.codes["speaker"].get(name) is None:
-            self.speaker_words.append(name_words(name))
+            self.speaker_words.append(name_word(name))
         return self.codes["speaker"].of(name)
 
     def _retire(self, slot: int) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from hiveminddb.store.columns import Bools, Columns, Floats, Ints
+from hiveminddb.store.columns import NONE, Bools, Columns, Floats, Ints, Longs
 from hiveminddb.store.dates import Period
 from hiveminddb.store.postings import Posting
 
 Arms = dict[str, Floats]
+
+# Neighbours made within six hours belong to one sitting: turns of a talk, steps of one piece of work.
+SITTING = 6 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,15 @@ class Weights:
     after: float = 0.33
     lexical_before: float = 0.4
     lexical_after: float = 0.2
+    apart: float = 0.3
     group: float = 0.3
+    topic: float = 0.5
     group_k1: float = 1.2
     group_b: float = 0.75
     group_size: int = 64
     speaker: float = 0.2
     date: float = 0.3
+    day: float = 0.3
     when: float = 0.15
     asks: float = -0.08
     phrase: float = 0.2
@@ -48,7 +53,7 @@ class Signals:
     group: Floats
     cosines: Floats | None
     named: Bools | None
-    dated: Bools | None
+    dated: Floats | None
     phrased: Floats | None
     asks_when: bool
 
@@ -88,6 +93,7 @@ def group_bm25(postings: Sequence[Posting], columns: Columns, groups: int, scope
         scores += weight * counts / (counts + norms)
     scores *= np.minimum(1.0, weights.group_size / np.maximum(members, 1.0))
     spread: Floats = scores.astype(np.float32)[group]
+    spread[columns.session == NONE] *= np.float32(weights.topic)
     return spread
 
 
@@ -95,40 +101,45 @@ def _idf(holding: int, inside: int) -> float:
     return float(np.log1p((inside - holding + 0.5) / (holding + 0.5)))
 
 
-def dated(created: npt.NDArray[np.int64], periods: Sequence[Period]) -> Bools:
-    """The rows made in one of the periods."""
-    mask = np.zeros(len(created), np.bool_)
-    days = None
+def dated(created: Longs, periods: Sequence[Period], weights: Weights) -> Floats:
+    """For each row what its time counts: as much as the narrowest of the periods it was made in."""
+    worth = np.zeros(len(created), np.float32)
     for period in periods:
-        if period.end:
-            mask |= (created >= period.start) & (created < period.end)
-            continue
-        days = created.astype("M8[us]").astype("M8[D]") if days is None else days
-        months = days.astype("M8[M]")
-        here = months.astype(np.int64) % 12 + 1 == period.month
-        if period.day:
-            here &= (days - months.astype("M8[D]")).astype(np.int64) + 1 == period.day
-        mask |= here
-    return mask
+        weight = np.float32(weights.date + (weights.day if period.is_day else 0))
+        np.maximum(worth, _within(created, period) * weight, out=worth)
+    return worth
+
+
+def _within(created: Longs, period: Period) -> Bools:
+    if period.end:
+        return (created >= period.start) & (created < period.end)
+    days = created.astype("M8[us]").astype("M8[D]")
+    months = days.astype("M8[M]")
+    within: Bools = months.astype(np.int64) % 12 + 1 == period.month
+    if period.day:
+        within &= (days - months.astype("M8[D]")).astype(np.int64) + 1 == period.day
+    return within
 
 
 def arms(signals: Signals, columns: Columns, scope: Bools, weights: Weights) -> tuple[Arms, Arms]:
     """The raw columns by the name of their arm, and what each adds to the score."""
     raw: Arms = {}
     parts: Arms = {}
+    lend = Lending(columns, weights.apart)
     if signals.cosines is not None:
-        _vector_arms(signals.cosines, columns, scope, weights, raw, parts)
+        distance = _from_middle(signals.cosines, scope)
+        raw["vector"], parts["vector"] = signals.cosines, distance + lend(distance, weights.before, weights.after)
     if best := float(np.max(signals.lexical, initial=0, where=scope)):
         raw["lexical"] = signals.lexical
-        spread = signals.lexical + _spread(signals.lexical, columns, weights.lexical_before, weights.lexical_after)
+        spread = signals.lexical + lend(signals.lexical, weights.lexical_before, weights.lexical_after)
         parts["lexical"] = spread * (weights.lexical / float(np.max(spread, initial=best, where=scope)))
     if best := float(np.max(signals.group, initial=0, where=scope)):
         raw["group"], parts["group"] = signals.group, signals.group * (weights.group / best)
-    flags = (("speaker", signals.named, weights.speaker), ("date", signals.dated, weights.date))
-    for name, flag, weight in flags:
-        if flag is not None:
-            raw[name] = flag.astype(np.float32)
-            parts[name] = raw[name] * np.float32(weight)
+    if signals.named is not None:
+        raw["name"] = signals.named.astype(np.float32)
+        parts["name"] = raw["name"] * np.float32(weights.speaker)
+    if signals.dated is not None:
+        raw["date"] = parts["date"] = signals.dated
     if signals.phrased is not None:
         raw["phrase"], parts["phrase"] = signals.phrased, signals.phrased * np.float32(weights.phrase)
     if signals.asks_when:
@@ -139,24 +150,33 @@ def arms(signals: Signals, columns: Columns, scope: Bools, weights: Weights) -> 
     return raw, parts
 
 
-def _vector_arms(cosines: Floats, columns: Columns, scope: Bools, weights: Weights, raw: Arms, parts: Arms) -> None:
+def _from_middle(cosines: Floats, scope: Bools) -> Floats:
+    """Cosines as the distance from their mean: a row with no neighbour, or no vector yet, neither gains nor loses."""
     known = ~np.isnan(cosines)
     inside = known & scope
     middle = np.float32(cosines[inside].mean()) if inside.any() else np.float32(0)
-    # As the distance from the middle, so that a row with no neighbour, or no vector yet, neither gains nor loses.
-    distance = np.where(known, cosines - middle, np.float32(0))
-    raw["vector"] = cosines
-    parts["vector"] = distance + _spread(distance, columns, weights.before, weights.after)
+    return np.where(known, cosines - middle, np.float32(0))
 
 
-def _spread(scores: Floats, columns: Columns, before: float, after: float) -> Floats:
-    """What the neighbours lend to each row."""
-    count = len(scores)
-    # One more place of zero for rows without a neighbour (-1) and for neighbours newer than the view.
-    padded = np.append(scores, np.float32(0))
-    lent: Floats = padded[np.minimum(columns.previous, count)] * np.float32(before)
-    lent += padded[np.minimum(columns.next, count)] * np.float32(after)
-    return lent
+class Lending:
+    """What the neighbours of each row lend to it: their whole weight within one sitting, a part of it further apart."""
+
+    def __init__(self, columns: Columns, apart: float) -> None:
+        # One more place for rows without a neighbour (-1) and for neighbours newer than the view.
+        count = len(columns.slot)
+        created = np.append(columns.created, 0)
+        self._places = [np.minimum(places, count) for places in (columns.previous, columns.next)]
+        self._shares = [
+            np.where(np.abs(created[places] - columns.created) < SITTING, np.float32(1), np.float32(apart))
+            for places in self._places
+        ]
+
+    def __call__(self, scores: Floats, before: float, after: float) -> Floats:
+        padded = np.append(scores, np.float32(0))
+        lent = np.zeros(len(scores), np.float32)
+        for places, shares, weight in zip(self._places, self._shares, (before, after), strict=True):
+            lent += padded[places] * shares * np.float32(weight)
+        return lent
 
 
 def total(parts: Arms, count: int) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from hiveminddb.model import Arm
 from hiveminddb.store import ranking
-from hiveminddb.store.columns import NONE, Bools, Floats, Ints
-from hiveminddb.store.cues import QUERY_LENGTH, TERMS, Cues, index_text, lookup_text, read_query
+from hiveminddb.store.columns import Bools, Floats, Ints
+from hiveminddb.store.cues import QUERY_LENGTH, TERMS, Cues, index_text, lookup_text, names_agent, read_query
 from hiveminddb.store.filters import Filters
 from hiveminddb.store.index import Index
 from hiveminddb.store.ranking import WEIGHTS, Signals, Weights
@@ -122,21 +122,30 @@ def _signals(
         lexical=lexical,
         group=ranking.group_bm25(postings, columns, view.groups, scope, weights),
         cosines=cosines,
-        named=_named(view, cues),
-        dated=ranking.dated(columns.created, cues.periods) if cues.periods else None,
+        named=_named(view, cues, query.text[:QUERY_LENGTH]),
+        dated=ranking.dated(columns.created, cues.periods, weights) if cues.periods else None,
         phrased=phrased,
         asks_when=cues.asks_when,
     )
 
 
-def _named(view: View, cues: Cues) -> Bools | None:
-    if not cues.names:
-        return None
-    words = [*view.speaker_words, []]
-    chosen = np.array([not set(of_one).isdisjoint(cues.names) for of_one in words])
-    # The last one is for rows without a speaker (-1).
-    named: Bools = chosen[np.where(view.columns.speaker < len(words) - 1, view.columns.speaker, NONE)]
-    return named
+def _named(view: View, cues: Cues, text: str) -> Bools | None:
+    """The rows whose speaker or agent the query names."""
+    speakers = [word in cues.names for word in view.speaker_words]
+    agents = [names_agent(text, agent) for agent in view.codes["agent_id"].names()]
+    named = [
+        _chosen(flags, codes)
+        for flags, codes in ((speakers, view.columns.speaker), (agents, view.columns.agent))
+        if any(flags)
+    ]
+    return np.logical_or.reduce(named) if named else None
+
+
+def _chosen(flags: Sequence[bool], codes: Ints) -> Bools:
+    # The last one is for rows without a name (-1), and for names newer than the view.
+    table = np.array([*flags, False])
+    chosen: Bools = table[np.minimum(codes, len(flags))]
+    return chosen
 
 
 def _phrased(connection: apsw.Connection, index: Index, view: View, cues: Cues) -> Floats | None:
@@ -144,7 +153,7 @@ def _phrased(connection: apsw.Connection, index: Index, view: View, cues: Cues) 
     shares = np.zeros(view.count, np.float32)
     for phrase in cues.phrases:
         terms = index.tokenizer.terms(index_text(phrase))
-        if len(terms) > 1:
+        if terms:
             shares[_matching(connection, view, phrase)] += 1 / len(cues.phrases)
     return shares if shares.any() else None
 

@@ -28,6 +28,10 @@ class Codes:
         """The code of a name that is known."""
         return self._codes.get(name)
 
+    def names(self) -> list[str]:
+        """All names, in the order of their codes."""
+        return [str(name) for name in list(self._codes)]
+
     def __len__(self) -> int:
         return len(self._codes)
 
@@ -40,7 +44,7 @@ class View:
     count: int
     groups: int
     codes: Mapping[str, Codes]
-    speaker_words: Sequence[Sequence[str]]
+    speaker_words: Sequence[str | None]
     ids: Sequence[str]
 
     def scope(self, user_id: str | None) -> Bools:
@@ -90,7 +94,7 @@ class View:
         if not words:
             return frozenset()
         present = np.flatnonzero(np.bincount(self.columns.speaker[scope] + 1)[1:])
-        return frozenset(word for code in present.tolist() for word in words[code])
+        return frozenset(word for code in present.tolist() if (word := words[code]))
 
 
 def filtered(columns: Columns) -> tuple[tuple[str, Ints], ...]:
