@@ -71,7 +71,7 @@ class Api:
         self._metrics.observe(_known(scope["method"]), route, answer.status, time.perf_counter() - started)
 
     def _options(self, path: str) -> Answer:
-        methods = self._router.allowed(path)
+        methods = self._router.methods(path)
         return encoded({"methods": methods}, headers=((b"allow", ", ".join(methods).encode()),))
 
 
@@ -104,23 +104,16 @@ async def _whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 
 async def _chunks(receive: Receive, limit: int) -> bytes:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    first: bytes = message.get("body", b"")
-    if not message.get("more_body", False) and len(first) <= limit:
-        return first
-    chunks = bytearray(first)
-    while message.get("more_body", False):
-        if len(chunks) > limit:
-            break
+    body = bytearray()
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        chunks += message.get("body", b"")
-    if len(chunks) > limit:
-        raise _too_large(limit)
-    return bytes(chunks)
+        body += message["body"]
+        if len(body) > limit:
+            raise _too_large(limit)
+        if not message["more_body"]:
+            return bytes(body)
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -62,7 +62,7 @@ def _pairs(query: bytes, kind: type[Any]) -> Mapping[str, Any]:
         raise InvalidInput("the query string is not UTF-8", "percent-encode UTF-8 bytes") from error
     except ValueError as error:
         raise InvalidInput(f"the query string cannot be read: {error}") from error
-    lists = {field.name for field in msgspec.structs.fields(kind) if _list_item(field.type) is not None}
+    lists = {field.encode_name for field in msgspec.structs.fields(kind) if _list_item(field.type) is not None}
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in lists:

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from hiveminddb.daemon.fields import (
+    BULK_LIMIT,
+    BULK_QUERIES,
+    LIST_LIMIT,
+    SEARCH_LIMIT,
+    Confidence,
+    FilterName,
+    MemoryType,
+    Metadata,
+    Name,
+    Query,
+    Reason,
+    Tags,
+    Time,
+    check_length,
+    check_span,
+    checked_content,
+    checked_metadata,
+    checked_tags,
+    cleared,
+    optional_time,
+    patch_time,
+)
 from hiveminddb.daemon.intents import (
     Append,
     Blame,
@@ -23,28 +44,7 @@ from hiveminddb.daemon.intents import (
     SetContent,
     VaultChoice,
 )
-from hiveminddb.daemon.times import parse_time
-from hiveminddb.errors import InvalidInput, TooLarge
-
-CONTENT_BYTES = 10 * 1024 * 1024
-METADATA_BYTES = 64 * 1024
-METADATA_DEPTH = 32
-BULK_LIMIT = 10_000
-BULK_QUERIES = 100
-LIST_LIMIT = 1_000
-SEARCH_LIMIT = 200
-
-MemoryType = Literal["fact", "episodic", "procedural", "semantic"]
-# Long enough for any path, account or session name; short enough to index.
-Name = Annotated[str, Meta(max_length=500)]
-FilterName = Annotated[str, Meta(min_length=1, max_length=500)]
-Tag = Annotated[str, Meta(max_length=200)]
-Tags = Annotated[list[Tag], Meta(max_length=100)]
-Metadata = dict[str, Any]
-Time = Annotated[str, Meta(max_length=60, description="RFC 3339, or a date; UTC where no zone is given")]
-Confidence = Annotated[float, Meta(ge=0, le=1)]
-Reason = Annotated[str, Meta(max_length=10_000)]
-Query = Annotated[str, Meta(max_length=100_000)]
+from hiveminddb.errors import InvalidInput
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
@@ -71,22 +71,22 @@ class NewMemory(Struct, forbid_unknown_fields=True):
 
     def draft(self, where: str = "") -> Draft:
         """The intent; InvalidInput names the field, after `where`."""
-        valid_from = _time(self.valid_from, where + "valid_from")
-        valid_until = _time(self.valid_until, where + "valid_until")
-        _check_span(valid_from, valid_until, where)
+        valid_from = optional_time(self.valid_from, where + "valid_from")
+        valid_until = optional_time(self.valid_until, where + "valid_until")
+        check_span(valid_from, valid_until, where)
         return Draft(
-            content=_content(self.content, where + "content"),
+            content=checked_content(self.content, where + "content"),
             topic=self.topic or None,
             memory_type=self.memory_type or "fact",
             user_id=self.user_id or None,
             agent_id=self.agent_id or None,
             session_id=self.session_id or None,
             speaker=self.speaker or None,
-            tags=_tags(self.tags, where + "tags"),
-            metadata=_metadata(self.metadata, where + "metadata"),
+            tags=checked_tags(self.tags, where + "tags"),
+            metadata=checked_metadata(self.metadata, where + "metadata"),
             confidence=1.0 if self.confidence is None else self.confidence,
             source=self.source or None,
-            created_at=_time(self.created_at, where + "created_at"),
+            created_at=optional_time(self.created_at, where + "created_at"),
             valid_from=valid_from,
             valid_until=valid_until,
         )
@@ -145,15 +145,15 @@ class MemoryPatch(Struct, forbid_unknown_fields=True):
             topic=self.topic,
             memory_type=self.memory_type,
             confidence=self.confidence,
-            tags=None if self.tags is None else _tags(self.tags, "tags"),
-            metadata=None if self.metadata is None else _metadata(self.metadata, "metadata"),
-            user_id=_cleared(self.user_id),
-            agent_id=_cleared(self.agent_id),
-            session_id=_cleared(self.session_id),
-            speaker=_cleared(self.speaker),
-            source=_cleared(self.source),
-            valid_from=_patch_time(self.valid_from, "valid_from"),
-            valid_until=_patch_time(self.valid_until, "valid_until"),
+            tags=None if self.tags is None else checked_tags(self.tags, "tags"),
+            metadata=None if self.metadata is None else checked_metadata(self.metadata, "metadata"),
+            user_id=cleared(self.user_id),
+            agent_id=cleared(self.agent_id),
+            session_id=cleared(self.session_id),
+            speaker=cleared(self.speaker),
+            source=cleared(self.source),
+            valid_from=patch_time(self.valid_from, "valid_from"),
+            valid_until=patch_time(self.valid_until, "valid_until"),
             version=self.version,
         )
 
@@ -163,14 +163,14 @@ class MemoryPatch(Struct, forbid_unknown_fields=True):
     def _edit(self) -> Edit | None:
         edits: dict[str, Edit] = {}
         if self.content is not None:
-            edits["content"] = SetContent(_content(self.content, "content"))
+            edits["content"] = SetContent(checked_content(self.content, "content"))
         if self.append is not None:
-            edits["append"] = Append(_content(self.append, "append"))
+            edits["append"] = Append(checked_content(self.append, "append"))
         if self.replace is not None:
-            _check_length(self.replace.new, "replace.new")
+            check_length(self.replace.new, "replace.new")
             edits["replace"] = Replace(self.replace.old, self.replace.new)
         if self.section is not None:
-            _check_length(self.section.content, "section.content")
+            check_length(self.section.content, "section.content")
             edits["section"] = ReplaceSection(self.section.heading, self.section.content)
         if len(edits) > 1:
             raise InvalidInput(f"{' and '.join(edits)} exclude each other", "send one of them")
@@ -184,11 +184,10 @@ class Because(Struct, forbid_unknown_fields=True):
     changed_by: Name | None = None
 
 
-class MemoryFilters(Struct, forbid_unknown_fields=True):
+class Filtered(Struct, forbid_unknown_fields=True, kw_only=True):
     """Which memories; every filter given must hold."""
 
     topic: FilterName | None = None
-    tag: Tags | None = None
     user_id: FilterName | None = None
     agent_id: FilterName | None = None
     session_id: FilterName | None = None
@@ -197,57 +196,47 @@ class MemoryFilters(Struct, forbid_unknown_fields=True):
     since: Time | None = None
     until: Time | None = None
     include_invalidated: bool = False
-    limit: Annotated[int, Meta(ge=1, le=LIST_LIMIT)] = 50
-    cursor: Annotated[str, Meta(max_length=1000)] | None = None
 
-    def filters(self) -> Filters:
+    def with_tags(self, tags: tuple[str, ...], where: str = "") -> Filters:
+        """The intent; InvalidInput names the field, after `where`."""
         return Filters(
             topic=self.topic,
-            tags=_tags(self.tag, "tag"),
+            tags=tags,
             user_id=self.user_id,
             agent_id=self.agent_id,
             session_id=self.session_id,
             speaker=self.speaker,
             memory_type=self.memory_type,
-            since=_time(self.since, "since"),
-            until=_time(self.until, "until"),
+            since=optional_time(self.since, where + "since"),
+            until=optional_time(self.until, where + "until"),
             include_invalidated=self.include_invalidated,
         )
 
 
-class SearchQuery(Struct, forbid_unknown_fields=True):
-    """One question; any string is a legal query, and every filter given must hold."""
+class MemoryFilters(Filtered, forbid_unknown_fields=True, kw_only=True):
+    """Which page of which memories; `tag` may be given several times."""
+
+    tag: Tags | None = None
+    limit: Annotated[int, Meta(ge=1, le=LIST_LIMIT)] = 50
+    cursor: Annotated[str, Meta(max_length=1000)] | None = None
+
+    def filters(self) -> Filters:
+        return self.with_tags(checked_tags(self.tag, "tag"))
+
+
+class SearchQuery(Filtered, forbid_unknown_fields=True, kw_only=True):
+    """One question; any string is a legal query."""
 
     query: Query
-    limit: Annotated[int, Meta(ge=1, le=SEARCH_LIMIT)] = 10
-    topic: FilterName | None = None
     tags: Tags | None = None
-    user_id: FilterName | None = None
-    agent_id: FilterName | None = None
-    session_id: FilterName | None = None
-    speaker: FilterName | None = None
-    memory_type: MemoryType | None = None
-    since: Time | None = None
-    until: Time | None = None
-    include_invalidated: bool = False
+    limit: Annotated[int, Meta(ge=1, le=SEARCH_LIMIT)] = 10
     explain: bool = False
     mode: SearchMode = "hybrid"
     # Sent by clients of the original HiveMindDB; a graph there is none yet.
     include_graph: bool | None = None
 
     def search(self, where: str = "") -> Search:
-        filters = Filters(
-            topic=self.topic,
-            tags=_tags(self.tags, where + "tags"),
-            user_id=self.user_id,
-            agent_id=self.agent_id,
-            session_id=self.session_id,
-            speaker=self.speaker,
-            memory_type=self.memory_type,
-            since=_time(self.since, where + "since"),
-            until=_time(self.until, where + "until"),
-            include_invalidated=self.include_invalidated,
-        )
+        filters = self.with_tags(checked_tags(self.tags, where + "tags"), where)
         return Search(self.query, filters, self.limit, self.mode, self.explain)
 
 
@@ -307,70 +296,3 @@ class Examination(Struct, forbid_unknown_fields=True):
 def blame(body: Because, query: Because) -> Blame:
     """Who and why from a body or, where it says nothing, from the query."""
     return Blame(body.reason or query.reason or "", body.changed_by or query.changed_by or "")
-
-
-def _content(text: str, where: str) -> str:
-    if not text or text.isspace():
-        raise InvalidInput(f"{where}: must not be empty", "a memory needs some text")
-    _check_length(text, where)
-    return text
-
-
-def _check_length(text: str, where: str) -> None:
-    # A character takes at most four bytes: most texts need no counting.
-    if len(text) * 4 > CONTENT_BYTES and len(text.encode()) > CONTENT_BYTES:
-        raise TooLarge(f"{where}: longer than {CONTENT_BYTES // 2**20} MiB", "split it into several memories")
-
-
-def _tags(tags: list[str] | None, where: str) -> tuple[str, ...]:
-    if not tags:
-        return ()
-    stripped = [tag.strip() for tag in tags]
-    if not all(stripped):
-        raise InvalidInput(f"{where}: a tag must not be empty", "leave it out")
-    return tuple(dict.fromkeys(stripped))
-
-
-def _metadata(metadata: Metadata | None, where: str) -> Metadata:
-    if not metadata:
-        return {}
-    if _depth_exceeds(metadata, METADATA_DEPTH):
-        raise InvalidInput(f"{where}: nested deeper than {METADATA_DEPTH} levels", "send flatter metadata")
-    try:
-        size = len(msgspec.json.encode(metadata))
-    except OverflowError as error:
-        raise InvalidInput(f"{where}: a number in it is out of range", "write very large numbers as text") from error
-    if size > METADATA_BYTES:
-        raise TooLarge(f"{where}: larger than {METADATA_BYTES // 1024} KiB", "put long text into the content")
-    return metadata
-
-
-def _depth_exceeds(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _time(text: str | None, where: str) -> datetime | None:
-    return parse_time(text, where) if text else None
-
-
-def _patch_time(text: str | None | UnsetType, where: str) -> datetime | None | UnsetType:
-    return UNSET if text is UNSET else _time(text, where)
-
-
-def _cleared(name: str | None | UnsetType) -> str | None | UnsetType:
-    return name if name is UNSET else name or None
-
-
-def _check_span(valid_from: datetime | None, valid_until: datetime | None, where: str) -> None:
-    if valid_from is not None and valid_until is not None and valid_until < valid_from:
-        raise InvalidInput(f"{where}valid_until: before valid_from", "give the later time as valid_until")

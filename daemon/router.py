@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,45 +51,39 @@ class Router:
             else:
                 self._fixed.setdefault(route.path, {})[route.method] = endpoint
 
-    def allowed(self, path: str) -> tuple[str, ...]:
-        """The methods a path can be asked with; NotFound where it is none."""
-        try:
-            self.match("OPTIONS", path)
-        except WrongMethod as error:
-            return error.allowed
-        raise AssertionError("no route answers OPTIONS")
-
     def match(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
         """The endpoint and the path's variable parts; NotFound or WrongMethod."""
         method = "GET" if method == "HEAD" else method
+        possible: set[str] = set()
+        for methods, variables in self._candidates(path):
+            if method in methods:
+                return methods[method], variables
+            possible.update(methods)
+        raise WrongMethod(method, path, _with_implied(possible)) if possible else _unknown(path)
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        """What a path can be asked with; NotFound where it is none."""
+        possible = {method for methods, _ in self._candidates(path) for method in methods}
+        if not possible:
+            raise _unknown(path)
+        return _with_implied(possible)
+
+    def _candidates(self, path: str) -> Iterator[tuple[Mapping[str, Endpoint], Mapping[str, str]]]:
         fixed = self._fixed.get(path)
         if fixed is not None:
-            if method in fixed:
-                return fixed[method], {}
-            raise WrongMethod(method, path, _allowed(fixed))
-        return self._match_pattern(method, path)
-
-    def _match_pattern(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
-        others: set[str] = set()
+            yield fixed, {}
         for pattern in self._patterns.values():
             found = pattern.path.fullmatch(path)
-            if found is None:
-                continue
-            if method in pattern.methods:
-                return pattern.methods[method], found.groupdict()
-            others.update(pattern.methods)
-        if others:
-            raise WrongMethod(method, path, _allowed(others))
-        raise _unknown(path)
+            if found is not None:
+                yield pattern.methods, found.groupdict()
 
 
 def _unknown(path: str) -> HiveMindError:
     return NotFound(f"no such path: {path[:200]}", "GET /openapi.json lists every path")
 
 
-def _allowed(methods: Iterable[str]) -> tuple[str, ...]:
-    given = set(methods)
-    return tuple(sorted(given | {"OPTIONS"} | ({"HEAD"} if "GET" in given else set())))
+def _with_implied(methods: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _compiled(path: str) -> re.Pattern[str]:

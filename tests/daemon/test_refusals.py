@@ -96,7 +96,7 @@ def test_a_misspelt_field_is_guessed(server: Served) -> None:
     [
         ("/memories?limit=x", "limit: expected int, got str"),
         ("/memories?limit=1001", "limit: Expected int <= 1000"),
-        ("/memories?colour=red", "unknown parameter `colour` in GET /memories; accepted: topic, tag, user_id"),
+        ("/memories?colour=red", "unknown parameter `colour` in GET /memories; accepted: topic, user_id"),
         ("/memories?topic=a&topic=b", "parameter `topic` is given more than once"),
         ("/memories?topic=%FF", "the query string is not UTF-8"),
         ("/memories?topic=", "topic: must not be empty"),
