@@ -69,8 +69,8 @@ def _log_to_stderr(level: str) -> None:
         format="time=%(asctime)s.%(msecs)03d level=%(levelname)s part=%(name)s %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
-    # Uvicorn tells of each start and stop in its own way; the server says it in ours.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Uvicorn warns of every malformed request; the caller is told, and who can connect could fill the log.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def _refusal(error: HiveMindError) -> Answer:
 
 def _internal(scope: Scope) -> Answer:
     incident = secrets.token_hex(4)
-    log.exception("internal error incident=%s method=%s path=%s", incident, scope["method"], scope["path"])
+    log.exception("internal error incident=%s method=%s path=%r", incident, scope["method"], scope["raw_path"])
     error = HiveMindError(f"internal error {incident}", "the daemon's log has the details under this number")
     error.code = "internal"
     return refused(error)

@@ -109,7 +109,8 @@ def _wrong_value(what: str, kind: type[Any], where: str) -> str:
         return f"{choice[1][:60]} is not one of {allowed}"
     if expected := _EXPECTED.fullmatch(what):
         return f"expected {expected[1].replace('`', '')}, got {expected[2]}"
-    return what.replace("`", "")
+    plain = what.replace("`", "")
+    return plain[:1].lower() + plain[1:]
 
 
 def _accepted(kind: type[Any]) -> str:
