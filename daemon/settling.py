@@ -7,6 +7,8 @@ have happened; which one shows in the file.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hiveminddb.daemon.pipeline import Author, Pipeline
@@ -14,9 +16,10 @@ from hiveminddb.daemon.takein import BASES_KEPT, BY_FILE, Arrival, base_entries,
 from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
-from hiveminddb.vault.files import FileText, Stat, digest_of, digest_of_bytes
+from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.reconcile import render
-from hiveminddb.vault.topics import Topics
+from hiveminddb.vault.swap import Late
+from hiveminddb.vault.topics import Topics, topic_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Todo:
     topic: str
     n: int
     text: str
-    expected: bytes | None
+    expected: str | None
     known: VaultFile | None
     addition: str | None = None
 
@@ -76,10 +79,17 @@ class Settler:
         self._topics.discard(todo.topic)
         _done(tx, todo.topic, todo.n)
 
-    def late(self, tx: Transaction, found: Arrival) -> None:
+    def late(self, tx: Transaction, late: Late) -> None:
         """A text that somebody wrote while the file was being replaced."""
-        take_in(tx, self._pipeline, found)
-        tx.mark("mirror", found.topic, tx.counters.n)
+        topic = topic_of(late.path)
+        take_in(tx, self._pipeline, Arrival(topic, late.text, digest_of(late.text), time.time_ns() // 1000))
+        tx.mark("mirror", topic, tx.counters.n)
+
+    def forget_files(self, tx: Transaction, topics: Iterable[str]) -> None:
+        """The files are gone against everybody's will: write them again."""
+        for topic in topics:
+            tx.drop_vault_file(topic)
+            tx.mark("mirror", topic, tx.counters.n)
 
     def renamed(self, tx: Transaction, old: str, new: str) -> None:
         """A file got another name: its memories keep their identity."""
@@ -132,7 +142,7 @@ class Settler:
             return None
         return Todo(look.topic, n, "", present, known)
 
-    def _agreed(self, tx: Transaction, look: Look, known: VaultFile | None, present: bytes) -> None:
+    def _agreed(self, tx: Transaction, look: Look, known: VaultFile | None, present: str) -> None:
         n = tx.counters.n
         if look.file is not None:
             _known(tx, look.topic, n, look.file)
@@ -146,7 +156,7 @@ def _addition(look: Look, known: VaultFile | None, text: str) -> str | None:
     if known is None or not look.unchanged or not known.size:
         return None
     encoded = text.encode()
-    begins = known.size < len(encoded) and digest_of_bytes(encoded[: known.size]) == known.digest
+    begins = known.size < len(encoded) and digest_of(encoded[: known.size]) == known.digest
     return encoded[known.size :].decode() if begins else None
 
 
@@ -171,7 +181,7 @@ def _known(tx: Transaction, topic: str, n: int, file: FileText) -> VaultFile:
 
 def _torn(tx: Transaction, known: VaultFile, doubtful: VaultBase | None, text: str) -> bool:
     """Whether the file is an append of ours that a crash cut short."""
-    if doubtful is None or digest_of_bytes(text.encode()[: known.size]) != known.digest:
+    if doubtful is None or digest_of(text.encode()[: known.size]) != known.digest:
         return False
     return render(base_entries(tx, doubtful)).startswith(text)
 

@@ -38,7 +38,7 @@ class Arrival:
 
     topic: str
     text: str
-    digest: bytes
+    digest: str
     written_at: int
     unread: bool = False
 

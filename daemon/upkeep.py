@@ -140,7 +140,7 @@ class Upkeep:
 
     def _merged(self, tx: Transaction, topic: str, text: str) -> list[MemoryRow]:
         now = to_microseconds(datetime.now(UTC))
-        return merge_in(tx, self._parts.pipeline, Arrival(topic, text, b"", now))
+        return merge_in(tx, self._parts.pipeline, Arrival(topic, text, "", now))
 
     async def _rebuilt(self) -> Check:
         parts = self._parts

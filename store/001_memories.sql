@@ -115,7 +115,7 @@ CREATE TABLE vault_files (
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     inode INTEGER NOT NULL,
-    digest BLOB NOT NULL
+    digest TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- A text a file had: what the changes up to and with `upto`, and those in `extra` (a JSON list), make of it.
@@ -125,6 +125,6 @@ CREATE TABLE vault_bases (
     upto INTEGER NOT NULL,
     extra TEXT NOT NULL,
     by TEXT NOT NULL,
-    digest BLOB NOT NULL,
+    digest TEXT NOT NULL,
     PRIMARY KEY (topic, n, by)
 ) STRICT, WITHOUT ROWID;

@@ -23,7 +23,7 @@ class VaultFile:
     size: int
     mtime_ns: int
     inode: int
-    digest: bytes
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class VaultBase:
     n: int
     upto: int
     by: By
-    digest: bytes
+    digest: str
     extra: tuple[int, ...] = ()
 
 
@@ -96,7 +96,7 @@ def drop_vault_base(connection: apsw.Connection, base: VaultBase) -> None:
     )
 
 
-def _file(row: tuple[str, int, int, int, int, bytes]) -> VaultFile:
+def _file(row: tuple[str, int, int, int, int, str]) -> VaultFile:
     topic, n, size, mtime_ns, inode, digest = row
     return VaultFile(topic, n, size, mtime_ns, inode % _WORD, digest)
 

@@ -1,0 +1,34 @@
+"""What is to be done, and when. Pure but for the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+
+class Agenda:
+    """Topics to settle and the moment each is due."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+
+    def __contains__(self, topic: str) -> bool:
+        return topic in self._due
+
+    def add(self, topics: Iterable[str], delay: float = 0.0) -> None:
+        """Settle these after the delay, or earlier where that was asked for already."""
+        at = time.monotonic() + delay
+        for topic in topics:
+            self._due[topic] = min(at, self._due.get(topic, at))
+
+    def take(self, limit: int) -> list[str]:
+        """What is due now, no longer on the agenda."""
+        now = time.monotonic()
+        ready = [topic for topic, at in self._due.items() if at <= now][:limit]
+        for topic in ready:
+            del self._due[topic]
+        return ready
+
+    def wait(self, longest: float) -> float:
+        """Seconds until something is due, at most `longest`."""
+        return max(0.0, min((at - time.monotonic() for at in self._due.values()), default=longest))

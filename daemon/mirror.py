@@ -1,0 +1,183 @@
+"""Keeps the vault's files and the documents in agreement: watches, takes in, writes. One task, one I/O thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+
+from hiveminddb.daemon.agenda import Agenda
+from hiveminddb.daemon.commits import Bell
+from hiveminddb.daemon.filework import FileWork, Outcome, same
+from hiveminddb.daemon.intents import VaultChoice
+from hiveminddb.daemon.renaming import Renaming
+from hiveminddb.daemon.settling import Settler
+from hiveminddb.store import outbox, vault_state
+from hiveminddb.store.database import Connection, Database
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultFile
+from hiveminddb.vault.swap import Late
+from hiveminddb.vault.vault import Vault
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+# Files settled in one round: two transactions serve them all, and the writer is held for tens of milliseconds only.
+ROUND = 128
+
+# Events can be missed (a full queue, a network drive): every file is compared with what is known this often.
+RESCAN_SECONDS = 60.0
+
+# Replaced files are looked at for late writes this often.
+LATE_SECONDS = 0.5
+
+# A file that somebody is writing to is looked at again after this; one that could not be read or written, after that.
+BUSY_SECONDS = 0.01
+FAILED_SECONDS = 2.0
+
+
+class Mirror:
+    """Runs inside `async with`; settles every topic that a file event or a commit touched."""
+
+    def __init__(self, database: Database, settler: Settler, vault: Vault, bell: Bell) -> None:
+        self._database, self._settler, self._vault, self._bell = database, settler, vault, bell
+        self._io = ThreadPoolExecutor(1, thread_name_prefix="vault")
+        self._hands = FileWork(vault.swap)
+        self._renaming = Renaming(settler)
+        self._agenda = Agenda()
+        self._rescan_at = 0.0
+        self.tasks: list[asyncio.Task[None]] = []
+        self.files = 0
+
+    async def __aenter__(self) -> Self:
+        self.tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._run())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self._io.shutdown()
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing is mirrored until somebody answers; empty where all is well."""
+        return self._vault.stopped
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Files that are left alone, and why."""
+        return {**self._vault.refused, **self._hands.refused}
+
+    async def resolve(self, choice: VaultChoice) -> None:
+        """Go on after a stop, as the owner chose."""
+        known = [file.topic for file in await self._database.read(vault_state.vault_files)]
+        if choice == "restore_files":
+            await self._database.write(lambda tx: self._settler.forget_files(tx, known))
+        await self._on_thread(partial(self._vault.resolve, choice))
+        log.info("vault resolved choice=%s", choice)
+        self._rescan_at = 0.0
+        self._bell.ring()
+
+    # -- the two tasks
+
+    async def _watch(self) -> None:
+        async for batch in self._vault.changes():
+            self._agenda.add(batch.topics)
+            if batch.rescan:
+                self._rescan_at = 0.0
+            self._bell.ring()
+
+    async def _run(self) -> None:
+        await self._take_late(await self._on_thread(self._vault.swap.recover))
+        while True:
+            if not self.stopped and time.monotonic() >= self._rescan_at:
+                await self._scan()
+            if self.stopped:
+                await self._bell.heard(FAILED_SECONDS)
+                continue
+            await self._take_late(await self._on_thread(self._vault.swap.late))
+            await self._take_marks()
+            if topics := self._agenda.take(ROUND):
+                await self._settle(topics)
+            else:
+                await self._bell.heard(self._agenda.wait(LATE_SECONDS))
+
+    async def _scan(self) -> None:
+        known = {file.topic: file for file in await self._database.read(vault_state.vault_files)}
+        found = await self._on_thread(partial(self._vault.scan, list(known)))
+        self._rescan_at = time.monotonic() + RESCAN_SECONDS
+        self.files = len(found)
+        if self.stopped:
+            log.warning("vault stopped reason=%s", self.stopped)
+            return
+        self._agenda.add(topic for topic, stat in found.items() if not same(known.get(topic), stat))
+        self._agenda.add(topic for topic in known if topic not in found)
+
+    async def _take_marks(self) -> None:
+        """What commits asked for, but for files that are being looked at already or left alone."""
+        marked = await self._database.read(_marked)
+        waiting = self._hands.refused.keys() | self._renaming.waiting
+        self._agenda.add(topic for topic in marked if topic not in self._agenda and topic not in waiting)
+
+    # -- one round
+
+    async def _settle(self, topics: Sequence[str]) -> None:
+        known = await self._database.read(partial(_known, topics))
+        looks = await self._on_thread(partial(self._hands.look, topics, known))
+        self._agenda.add(looks.busy, BUSY_SECONDS)
+        self._agenda.add(looks.failed, FAILED_SECONDS)
+        ready, later = await self._database.write(partial(self._renaming.sort_out, looks.ready))
+        self._agenda.add(later, self._renaming.patience)
+        todos = await self._database.write(lambda tx: [self._settler.settle(tx, look) for look in ready])
+        if writing := [todo for todo in todos if todo is not None]:
+            outcomes, failed = await self._on_thread(partial(self._hands.write, writing))
+            await self._database.write(partial(self._record, outcomes))
+            self._agenda.add(failed, FAILED_SECONDS)
+
+    def _record(self, outcomes: Sequence[Outcome], tx: Transaction) -> None:
+        for outcome in outcomes:
+            if outcome.displaced is not None:
+                self._settler.late(tx, outcome.displaced)
+                tx.after_commit(partial(self._forget, outcome.displaced))
+            if outcome.disturbed:
+                self._agenda.add([outcome.todo.topic])
+            elif outcome.stat is not None:
+                self._settler.written(tx, outcome.todo, outcome.stat)
+            else:
+                self._settler.removed(tx, outcome.todo)
+
+    async def _take_late(self, late: Sequence[Late]) -> None:
+        if not late:
+            return
+
+        def take(tx: Transaction) -> None:
+            for item in late:
+                self._settler.late(tx, item)
+                tx.after_commit(partial(self._forget, item))
+
+        await self._database.write(take)
+        log.info("late writes taken in files=%d", len(late))
+
+    def _forget(self, late: Late) -> None:
+        self._io.submit(self._vault.swap.settle, late)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._io, work)
+
+
+def _marked(connection: Connection) -> list[str]:
+    return [mark.key for mark in outbox.pending(connection, "mirror", ROUND)]
+
+
+def _known(topics: Sequence[str], connection: Connection) -> dict[str, VaultFile]:
+    found = (vault_state.vault_file(connection, topic) for topic in topics)
+    return {file.topic: file for file in found if file is not None}

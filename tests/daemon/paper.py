@@ -1,0 +1,84 @@
+"""A vault of one file that is only a string: documents and decisions are real, the disk is not there."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from hiveminddb.daemon.authoring import add_drafts
+from hiveminddb.daemon.intents import Draft
+from hiveminddb.daemon.pipeline import Pipeline
+from hiveminddb.daemon.settling import Look, Settler
+from hiveminddb.model import NodeId
+from hiveminddb.store import memories
+from hiveminddb.store.database import Database
+from hiveminddb.store.rows import MemoryRow
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.sync.clock import Clock
+from hiveminddb.vault.files import FileText, Stat, digest_of
+from hiveminddb.vault.topics import Topics
+
+T = TypeVar("T")
+
+TOPIC = "notes"
+
+
+class Unwatched:
+    def committed(self, rows: Sequence[MemoryRow], retired: Sequence[int]) -> None:
+        """Nobody looks."""
+
+
+class Paper:
+    """`text` is what the file says, None where there is no file."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.pipeline = Pipeline(NodeId("node"), Clock(), Unwatched())
+        self.topics = Topics()
+        self.settler = Settler(self.pipeline, self.topics)
+        self.text: str | None = None
+        self._ticks = itertools.count(1)
+        self._stat = Stat(0, 0, 0)
+
+    async def save(self, text: str, *, crash: bool = False) -> None:
+        """Somebody writes the file, and the mirror comes round; `crash`: it dies after writing, before recording."""
+        self.text = text
+        self._stat = Stat(len(text.encode()), next(self._ticks), 1)
+        await self._come_round(Look(TOPIC, FileText(text, digest_of(text), self._stat)), crash)
+
+    async def remove(self) -> None:
+        """Somebody removes the file, and the mirror comes round."""
+        self.text = None
+        await self._come_round(Look(TOPIC))
+
+    async def add(self, content: str) -> MemoryRow:
+        """A memory through the API, and the mirror comes round."""
+        row = (await self.add_unseen(content))[0]
+        await self._come_round(Look(TOPIC, unchanged=True))
+        return row
+
+    async def add_unseen(self, content: str) -> list[MemoryRow]:
+        """A memory through the API that the mirror has not seen yet."""
+        draft = Draft(content, topic=TOPIC)
+        return await self.write(lambda tx: add_drafts(tx, self.pipeline, self.topics, [draft]))
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        return await self.database.write(work)
+
+    async def living(self) -> list[MemoryRow]:
+        return await self.database.read(lambda db: memories.entries_of(db, TOPIC))
+
+    async def gone(self) -> list[MemoryRow]:
+        return await self.database.read(lambda db: memories.invalidated_of(db, TOPIC))
+
+    async def _come_round(self, look: Look, crash: bool = False) -> None:
+        todo = await self.write(lambda tx: self.settler.settle(tx, look))
+        if todo is None:
+            return
+        self.text = todo.text or None
+        self._stat = Stat(len(todo.text.encode()), next(self._ticks), 2)
+        if crash:
+            return
+        record = self.settler.written if todo.text else lambda tx, todo, _: self.settler.removed(tx, todo)
+        await self.write(lambda tx: record(tx, todo, self._stat))

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hiveminddb.daemon.settling import Look
+from hiveminddb.store.database import Database
+from tests.daemon.paper import Paper
+
+pytestmark = pytest.mark.anyio
+
+FILE = "# notes\n\n## 2026-01-01 10:00:00 UTC\n\nfirst\n\n## 2026-01-02 10:00:00 UTC\n\nsecond\n\n"
+
+
+@asynccontextmanager
+async def paper(folder: Path) -> AsyncIterator[Paper]:
+    async with Database(folder / "hivemind.db") as database:
+        yield Paper(database)
+
+
+async def test_a_file_becomes_its_entries_and_is_not_touched(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        assert it.text == FILE
+        assert [row.content for row in await it.living() if row.listed] == ["first", "second"]
+
+
+async def test_odd_bytes_come_back_exactly(tmp_path: Path) -> None:
+    head = "\ufeff---\r\ntags: [a]\r\n---\r\n# t\r\n\r\n"
+    odd = head + "## 2026-01-01\r\n\r\nx\t \r\n\r\n\r\n## 2026-01-02 10:00 no newline at the end"
+    async with paper(tmp_path) as it:
+        await it.save(odd)
+        assert it.text == odd
+        assert "".join(row.text for row in await it.living()) == odd
+
+
+async def test_an_edit_keeps_the_memory_and_its_past(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        before = {row.content: row.id for row in await it.living()}
+        await it.save(FILE.replace("second", "second, and more"))
+        after = {row.content: row.id for row in await it.living()}
+        assert after["second, and more"] == before["second"]
+        assert it.text == FILE.replace("second", "second, and more")
+
+
+async def test_a_stale_buffer_reverts_nothing(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add("by the api")
+        await it.add("and another")
+        await it.save(FILE.replace("first", "FIRST"))
+        contents = [row.content for row in await it.living() if row.listed]
+        assert contents == ["FIRST", "second", "by the api", "and another"]
+        assert it.text and "FIRST" in it.text and "and another" in it.text
+
+
+async def test_a_buffer_that_stays_stale_over_several_saves_repeats_nothing(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add("by the api, quite a long text that outweighs small edits by far")
+        stale = FILE.replace("first", "first edited")
+        await it.save(stale)
+        stale = stale.replace("second", "second edited")
+        await it.save(stale)
+        stale = stale.replace("first edited", "first edited twice")
+        await it.save(stale)
+        contents = [row.content for row in await it.living() if row.listed]
+        assert contents == [
+            "first edited twice",
+            "second edited",
+            "by the api, quite a long text that outweighs small edits by far",
+        ]
+
+
+async def test_an_append_by_another_program_survives_a_stale_save(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.save(FILE + "## 2026-01-03 10:00:00 UTC\n\nappended by another program\n\n")
+        await it.save(FILE.replace("first", "FIRST"))
+        contents = [row.content for row in await it.living() if row.listed]
+        assert contents == ["FIRST", "second", "appended by another program"]
+
+
+async def test_what_a_person_takes_back_stays_taken_back(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save("# notes\n\nhello\n")
+        await it.save("# notes\n\nhello world\n")
+        await it.save("# notes\n\nhello there\n")
+        assert it.text == "# notes\n\nhello there\n"
+
+
+async def test_going_back_to_an_older_file_is_honoured(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        other = "# notes\n\n## 2026-02-01 10:00:00 UTC\n\nanother branch\n\n"
+        await it.save(other)
+        await it.save(FILE)
+        assert it.text == FILE
+        assert [row.content for row in await it.living() if row.listed] == ["first", "second"]
+        await it.save(other)
+        assert it.text == other
+
+
+async def test_an_entry_of_the_api_can_be_deleted_from_the_file(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        row = await it.add("to be deleted")
+        await it.save(FILE)
+        assert it.text == FILE
+        assert row.id in [gone.id for gone in await it.gone()]
+
+
+async def test_a_removed_file_invalidates_and_the_same_file_again_brings_back_the_same_memories(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        ids = [row.id for row in await it.living()]
+        await it.remove()
+        assert await it.living() == []
+        assert it.text is None
+        await it.save(FILE)
+        assert [row.id for row in await it.living()] == ids
+
+
+async def test_an_emptied_file_loses_its_memories_but_is_left_as_it_is(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.save("")
+        assert it.text == ""
+        assert await it.living() == []
+
+
+async def test_a_crash_between_writing_and_recording_doubles_nothing(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add_unseen("mirrored just before the crash")
+        await it.save(FILE.replace("first", "FIRST"), crash=True)
+        assert it.text is not None
+        await it.add_unseen("added while the file was not known")
+        await it.save(it.text)
+        contents = [row.content for row in await it.living() if row.listed]
+        assert contents == ["FIRST", "second", "mirrored just before the crash", "added while the file was not known"]
+
+
+async def test_a_torn_append_is_completed_and_not_taken_for_an_edit(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add_unseen("cut in the middle")
+        await it.write(lambda tx: it.settler.settle(tx, Look("notes", unchanged=True)))
+        row = next(row for row in await it.living() if row.content == "cut in the middle")
+        await it.save(FILE + row.text[:20])
+        assert it.text == FILE + row.text
+        assert [row.content for row in await it.living() if row.listed] == ["first", "second", "cut in the middle"]
+
+
+async def test_a_memory_that_looks_like_several_entries_stays_one(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        row = await it.add("before\n\n## 2026-03-03 looks like an entry\n\n```\nand a fence that never ends")
+        await it.add("after")
+        assert it.text
+        await it.save(it.text.replace("after", "AFTER"))
+        living = {row.id: row.content for row in await it.living() if row.listed}
+        assert living[row.id] == row.content
+        assert list(living.values())[-1] == "AFTER"
