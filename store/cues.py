@@ -55,9 +55,13 @@ class Cues:
     asks_when: bool
 
 
+def legible(text: str) -> str:
+    """The beginning of a query without what no text in the database can have."""
+    return text[:QUERY_LENGTH].encode("utf-8", "replace").decode().replace("\0", " ")
+
+
 def read_query(text: str, names: Collection[str], now: int | None = None) -> Cues:
     """Understands a query; `names` are known names in lower case, `now` gives "yesterday" its meaning."""
-    text = text[:QUERY_LENGTH]
     words = [(word, _without_tail(word)) for word in _WORD.findall(text)]
     named = tuple(dict.fromkeys(bare.lower() for word, bare in words if is_name(bare, names)))
     return Cues(
@@ -92,7 +96,7 @@ def _phrases(text: str) -> tuple[str, ...]:
 
 
 def is_identifier(chunk: str) -> bool:
-    """Whether what stands between blanks is a path, an error code, a version or a name in code, to be found as it is."""
+    """Whether what stands between blanks is a path, an error code, a version or a name in code."""
     if len(chunk) < 4 or _ORDINAL.fullmatch(chunk):
         return False
     mixed = any(c.isdigit() for c in chunk) and sum(c.isalpha() for c in chunk) > 1
@@ -117,18 +121,17 @@ def embedding_text(content: str, speaker: str | None) -> str:
 
 
 def index_text(content: str) -> str:
-    """The text as the full-text index takes it: scripts without spaces as overlapping pairs of characters."""
+    """The text as the full-text index takes it: scripts without spaces as single characters and overlapping pairs."""
     return content if content.isascii() else _UNSPACED.sub(_pairs, content)
 
 
 def _pairs(match: re.Match[str]) -> str:
     run = match[0]
-    # The last character alone too: every character then begins a term, and one character can be looked up.
-    return " " + " ".join(run[i : i + 2] for i in range(len(run))) + " "
+    return " " + " ".join(f"{run[i]} {run[i : i + 2]}" for i in range(len(run) - 1)) + f" {run[-1]} "
 
 
 def lookup_text(text: str) -> str:
-    """The same for a query: pairs only, where a run has any."""
+    """The same for a query: pairs, a single character only where it stands alone."""
     if text.isascii():
         return text
     return _UNSPACED.sub(lambda m: " " + " ".join(_inner_pairs(m[0])) + " ", text)
@@ -140,10 +143,13 @@ def _inner_pairs(run: str) -> list[str]:
 
 def ends_in_question(content: str) -> bool:
     """Whether a text asks rather than tells; what stands in brackets after it does not count."""
-    return _AFTERWORD.sub("", content).rstrip().endswith(("?", "？"))
+    ending = content[-_ENDING:].rstrip()
+    if ending.endswith("]"):
+        ending = ending[: ending.rfind("[")].rstrip()
+    return ending.endswith(("?", "？"))
 
 
-_AFTERWORD = re.compile(r"\s*\[[^\[\]]*\]\s*$")
+_ENDING = 400
 
 
 def name_word(name: str) -> str | None:

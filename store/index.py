@@ -18,14 +18,14 @@ from hiveminddb.store.cues import TIME_WORDS, ends_in_question, index_text, name
 from hiveminddb.store.postings import Postings, Tokenizer
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.vectors import Living
-from hiveminddb.store.view import Codes, View, filtered
+from hiveminddb.store.view import Codes, View
 
 _FEWEST = 64
 _ORDER = tuple[int, str, str]
 
 _LOAD = (
     "SELECT slot, id, topic, position, created_at, user_id, agent_id, session_id, speaker, memory_type,"
-    " substr(text, max(body_start + 1, body_end - 300), body_end - max(body_start, body_end - 301))"
+    " text, body_start, body_end"
     " FROM memories WHERE listed AND invalidated_at IS NULL ORDER BY slot"
 )
 _LENGTHS = "SELECT id, sz FROM entries_docsize"
@@ -119,21 +119,25 @@ class Index:
 
     def _append(self, entry: Entry) -> None:
         row = self._count
+        self._place(row, entry)
+        counts = Counter(self.tokenizer.terms(index_text(entry.content)))
+        self.postings.add(row, counts)
+        self._columns.length[row] = counts.total()
+        self._columns.timed[row] = not self._time_terms.isdisjoint(counts)
+        self._link(row)
+        self._count = row + 1
+
+    def _place(self, row: int, entry: Entry) -> None:
+        """A new row, but for its terms and its neighbours."""
         if row == len(self._columns.slot):
             self._columns = self._columns.grown(2 * row)
         columns = self._columns
-        counts = Counter(self.tokenizer.terms(index_text(entry.content)))
-        self.postings.add(row, counts)
-        columns.slot[row], columns.created[row], columns.alive[row] = entry.slot, entry.created_at, True
-        columns.length[row] = counts.total()
-        columns.timed[row] = not self._time_terms.isdisjoint(counts)
+        columns.slot[row], columns.alive[row] = entry.slot, True
         columns.asks[row] = ends_in_question(entry.content)
         self.ids.append(entry.id)
         self._positions.append(entry.position)
         self._rows[entry.slot] = row
         self._describe(row, entry)
-        self._link(row)
-        self._count = row + 1
 
     def _describe(self, row: int, entry: Entry) -> None:
         """Everything of a row that may change while its text does not."""
@@ -204,31 +208,17 @@ class Index:
     def load(cls, connection: apsw.Connection) -> Index:
         """The index of all that the database holds, without vectors."""
         index = cls()
-        rows = connection.execute(_LOAD).fetchall()
-        count = len(rows)
-        if not count:
-            return index
-        index._columns = columns = Columns.empty(max(count + count // 4, _FEWEST))
-        slots, ids, topics, positions, created, users, agents, sessions, speakers, kinds, endings = zip(
-            *rows, strict=True
-        )
-        columns.slot[:count], columns.created[:count], columns.alive[:count] = slots, created, True
-        index.ids, index._positions = list(ids), list(positions)
-        index._rows = {slot: row for row, slot in enumerate(slots)}
-        fields = zip(filtered(columns), (topics, users, agents, sessions, speakers, kinds), strict=True)
-        for (name, column), values in fields:
-            give = index._speaker if name == "speaker" else index.codes[name].of
-            column[:count] = [give(value) for value in values]
-        give = index.groups.of
-        columns.group[:count] = [give(group_key(*key)) for key in zip(users, sessions, topics, strict=True)]
-        columns.asks[:count] = [ends_in_question(ending) for ending in endings]
+        for row, values in enumerate(connection.execute(_LOAD)):
+            slot, id, *fields, text, start, end = values
+            index._place(row, Entry(slot, id, text[start:end], *fields))
+        count = len(index.ids)
         index.postings = Postings(count)
-        index._load_terms(connection, count)
+        index._load_terms(connection)
         index._load_links(count)
         index._count = count
         return index
 
-    def _load_terms(self, connection: apsw.Connection, count: int) -> None:
+    def _load_terms(self, connection: apsw.Connection) -> None:
         columns = self._columns
         for slot, size in connection.execute(_LENGTHS):
             if (row := self._rows.get(slot)) is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from hiveminddb.model import Arm
 from hiveminddb.store import ranking
 from hiveminddb.store.columns import Bools, Floats, Ints
-from hiveminddb.store.cues import QUERY_LENGTH, TERMS, Cues, index_text, lookup_text, names_agent, read_query
+from hiveminddb.store.cues import TERMS, Cues, index_text, legible, lookup_text, names_agent, read_query
 from hiveminddb.store.filters import Filters
 from hiveminddb.store.index import Index
 from hiveminddb.store.ranking import WEIGHTS, Signals, Weights
@@ -111,18 +111,19 @@ def _signals(
     cosines: Floats | None,
     weights: Weights,
 ) -> Signals:
-    cues = read_query(query.text, view.names(scope), query.now)
+    text = legible(query.text)
+    cues = read_query(text, view.names(scope), query.now)
     columns = view.columns
     terms = list(dict.fromkeys(index.tokenizer.terms(lookup_text(cues.text))))[:TERMS]
     found = (index.postings.get(connection, term, columns.slot) for term in terms)
     postings = [posting for posting in found if len(posting.rows)]
     lexical = ranking.bm25(postings, columns.length, scope, weights.k1, weights.b)
-    phrased = _phrased(connection, index, view, cues) if terms else _containing(connection, view, query.text)
+    phrased = _phrased(connection, index, view, cues) if terms else _containing(connection, view, text)
     return Signals(
         lexical=lexical,
         group=ranking.group_bm25(postings, columns, view.groups, scope, weights),
         cosines=cosines,
-        named=_named(view, cues, query.text[:QUERY_LENGTH]),
+        named=_named(view, cues, text),
         dated=ranking.dated(columns.created, cues.periods, weights) if cues.periods else None,
         phrased=phrased,
         asks_when=cues.asks_when,
@@ -159,7 +160,7 @@ def _phrased(connection: apsw.Connection, index: Index, view: View, cues: Cues) 
 
 
 def _matching(connection: apsw.Connection, view: View, phrase: str) -> Ints:
-    match = '"' + index_text(phrase).replace('"', " ").replace("\0", " ") + '"'
+    match = '"' + index_text(phrase).replace('"', " ") + '"'
     rows = connection.execute("SELECT group_concat(rowid) FROM entries WHERE entries MATCH ?", (match,)).get
     if rows is None:
         return np.empty(0, np.int32)
@@ -168,7 +169,7 @@ def _matching(connection: apsw.Connection, view: View, phrase: str) -> Ints:
 
 def _containing(connection: apsw.Connection, view: View, text: str) -> Floats | None:
     """The rows that hold the query as it stands: for one without any word, such as "++"."""
-    wanted = text[:QUERY_LENGTH].strip().strip("\0")
+    wanted = text.strip()
     if not wanted:
         return None
     slots = connection.execute(

@@ -11,6 +11,7 @@ import apsw
 from hiveminddb.model import Change
 from hiveminddb.store import changes, memories, vault_state
 from hiveminddb.store.counters import Counters
+from hiveminddb.store.cues import index_text
 from hiveminddb.store.outbox import Kind
 from hiveminddb.store.rows import COLUMNS, PLACEHOLDERS, MemoryRow, bindings_of
 
@@ -270,7 +271,8 @@ class Transaction:
         """Brings the full-text index up to date with what was put so far."""
         pending = self._indexing[self._flushed :]
         self._cursor.executemany(
-            "INSERT INTO entries (rowid, content) VALUES (?, ?)", (item for item in pending if item[1] is not None)
+            "INSERT INTO entries (rowid, content) VALUES (?, ?)",
+            ((slot, index_text(content)) for slot, content in pending if content is not None),
         )
         self._cursor.executemany(
             "DELETE FROM entries WHERE rowid = ?", ((slot,) for slot, content in pending if content is None)

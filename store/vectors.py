@@ -142,11 +142,11 @@ def load(connection: apsw.Connection) -> Living | None:
 def missing(connection: apsw.Connection, model: str, limit: int) -> list[Unembedded]:
     """Living memories without vectors under a model, the newest first."""
     rows = connection.execute(
-        "SELECT m.id, m.text_hash, substr(m.text, m.body_start + 1, m.body_end - m.body_start), m.speaker"
+        "SELECT m.id, m.text_hash, m.text, m.body_start, m.body_end, m.speaker"
         f" FROM memories m WHERE {_SEARCHED} AND {_LACKS} ORDER BY m.slot DESC LIMIT :limit",
         {"model": model, "limit": limit},
     )
-    return [Unembedded(*row) for row in rows]
+    return [Unembedded(id, key, text[start:end], speaker) for id, key, text, start, end, speaker in rows]
 
 
 def coverage(connection: apsw.Connection, model: str) -> Coverage:
