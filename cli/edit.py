@@ -34,7 +34,7 @@ _TRIES = 3
 def edit(session: Session, name: str, reason: str | None) -> None:
     """Edit a memory, or a topic's file, in $EDITOR.
 
-    $VISUAL is preferred. If somebody changes the memory meanwhile, both changes are merged, or your text is kept in a file.
+    $VISUAL is preferred. A change made meanwhile is merged with yours, or your text is kept in a file.
     """
     with session.client() as mind:
         found = named(mind, name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import click
 
@@ -29,29 +31,35 @@ _COLORS = {"add": "green", "update": "cyan", "invalidate": "red", "restore": "gr
 def log(session: Session, limit: int, after: int | None, follow: bool) -> None:
     """Show the latest changes, newest last."""
     with session.client() as mind:
-        seen = max(mind.status().changes - limit, 0) if after is None else after
-        seen = _show_after(mind, session, seen, None if after is None else limit)
+        if after is None:
+            seen = max(mind.status().changes - limit, 0)
+            latest = deque(_changes(mind, seen), maxlen=limit)
+        else:
+            seen = after
+            latest = deque(islice(_changes(mind, seen), limit))
+        _show(latest, session.json)
+        seen = latest[-1].n if latest else seen
         try:
             while follow:
                 time.sleep(POLL_SECONDS)
-                seen = _show_after(mind, session, seen, None)
+                for change in _changes(mind, seen):
+                    _show([change], session.json)
+                    seen = change.n
         except KeyboardInterrupt:
             return
 
 
-def _show_after(mind: HiveMind, session: Session, seen: int, limit: int | None) -> int:
-    """Shows all changes after a position, or the first so many; the position reached."""
-    while changes := mind.changes(after=seen, limit=min(limit or _PAGE, _PAGE)):
-        _show(changes, session.json)
-        seen = changes[-1].n
-        if limit is not None:
-            limit -= len(changes)
-            if limit <= 0:
-                break
-    return seen
+def _changes(mind: HiveMind, after: int) -> Iterator[FeedChange]:
+    """The changes after a position, up to now."""
+    while True:
+        page = mind.changes(after=after, limit=_PAGE)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].n
 
 
-def _show(changes: Sequence[FeedChange], as_json: bool) -> None:
+def _show(changes: Iterable[FeedChange], as_json: bool) -> None:
     for one in changes:
         if as_json:
             say_json(one, line=True)

@@ -77,16 +77,24 @@ def plain(value: Any) -> Any:
 
 
 def table(rows: Sequence[Sequence[str]], colors: Sequence[str | None] = (), head: Sequence[str] = ()) -> None:
-    """Rows in aligned columns; the last column is cut to the terminal."""
+    """Rows in aligned columns; on a terminal the widest give way until all fit."""
     if not rows:
         return
-    shown = [*([head] if head and on_terminal() else []), *rows]
-    widths = [max(width(row[i]) for row in shown) for i in range(len(shown[0]))]
-    left = columns() - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    titled = bool(head) and on_terminal()
+    shown = [head, *rows] if titled else rows
+    widths = _fitting([max(width(row[i]) for row in shown) for i in range(len(shown[0]))], columns())
     for number, row in enumerate(shown):
-        cells = [pad(cell, widths[i]) for i, cell in enumerate(row[:-1])] + [cut(row[-1], max(left, 8))]
-        titles = head and on_terminal() and number == 0
-        say("  ".join(_cell(cell, i, colors, bool(titles)) for i, cell in enumerate(cells)).rstrip())
+        cells = [pad(cut(cell, widths[i]), widths[i]) for i, cell in enumerate(row)]
+        say("  ".join(_cell(cell, i, colors, titled and number == 0) for i, cell in enumerate(cells)).rstrip())
+
+
+def _fitting(widths: list[int], limit: int) -> list[int]:
+    """Column widths, two cells apart, that fit a line; the widest is narrowed first."""
+    over = sum(widths) + 2 * (len(widths) - 1) - limit
+    for _ in range(max(over, 0)):
+        widest = widths.index(max(widths))
+        widths[widest] = max(widths[widest] - 1, 1)
+    return widths
 
 
 def _cell(cell: str, column: int, colors: Sequence[str | None], title: bool) -> str:

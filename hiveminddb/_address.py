@@ -34,8 +34,16 @@ def running(folder: Path) -> Address | None:
     """What the daemon of a data folder wrote about itself; None if it wrote nothing (it may have died since)."""
     try:
         told = json.loads((folder / "daemon.json").read_bytes())
-        return Address(str(told["url"]), told.get("token") or None, int(told["pid"]))
+        return Address(str(told["url"]), _token(folder), int(told["pid"]))
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _token(folder: Path) -> str | None:
+    """The token a daemon that listens beyond this machine keeps beside its data."""
+    try:
+        return (folder / "token").read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
         return None
 
 
