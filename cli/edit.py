@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -25,6 +26,7 @@ from hiveminddb.model import Memory
 
 # How often a memory may move on under our hands before we give the text back.
 _TRIES = 3
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @command()
@@ -116,22 +118,19 @@ class _Draft:
 
 
 def _edit_topic(session: Session, mind: HiveMind, topic: TopicText) -> None:
-    if find(session.url, session.token, session.data_dir).given and not _local(mind, topic):
+    path = _file(mind, topic)
+    host = urlsplit(find(session.url, session.token, session.data_dir).url).hostname
+    if host not in _HERE or not path.is_file():
         raise InvalidInput(
             f"the file of {topic.topic} is not on this machine", "edit its memories one by one: hmd edit ID"
         )
-    path = _file(mind, topic)
     before = path.read_bytes()
     open_editor(path)
     changed = not path.exists() or path.read_bytes() != before
     if session.json:
         say_json({"file": str(path), "changed": changed})
     else:
-        say(f"{'saved' if changed else 'unchanged:'} {path}")
-
-
-def _local(mind: HiveMind, topic: TopicText) -> bool:
-    return _file(mind, topic).is_file()
+        say(f"{'saved' if changed else 'unchanged:'} {visible(str(path))}")
 
 
 def _file(mind: HiveMind, topic: TopicText) -> Path:

@@ -242,8 +242,8 @@ def update(
 
     With `version`, raises Conflict if the memory has moved on from it; `clear` names optional fields to empty.
     """
-    other = ("id", "replace", "section", "clear")
-    body = _given({name: value for name, value in locals().items() if name not in other})
+    given = dict(locals())
+    body = _given({name: given[name] for name in given.keys() - {"id", "replace", "section", "clear"}})
     body.update(dict.fromkeys(clear))
     if replace is not None:
         body["replace"] = {"old": replace[0], "new": replace[1]}

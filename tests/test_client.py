@@ -99,6 +99,22 @@ def test_an_add_sends_only_what_was_given() -> None:
     assert (written.status, written.seq, written.id) == ("pending", None, MEMORY["id"])
 
 
+def test_an_update_sends_what_was_given_and_null_for_what_is_cleared() -> None:
+    seen: list[Any] = []
+
+    def answer(to: BaseHTTPRequestHandler, body: bytes) -> None:
+        seen.append((to.command, to.path, json.loads(body)))
+        send(to, {**MEMORY, "status": "committed", "seq": 3})
+
+    with served(answer) as url, HiveMind(url) as mind:
+        mind.update("abcd", replace=("a", "b"), version=2, clear=["speaker"])
+        mind.update("abcd", section=("H", "c"), reason="why")
+    assert seen == [
+        ("PATCH", "/api/v1/memories/abcd", {"replace": {"old": "a", "new": "b"}, "version": 2, "speaker": None}),
+        ("PATCH", "/api/v1/memories/abcd", {"section": {"heading": "H", "content": "c"}, "reason": "why"}),
+    ]
+
+
 def test_ids_and_topics_cannot_leave_their_place_in_the_path() -> None:
     paths: list[str] = []
 
