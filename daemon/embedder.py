@@ -132,7 +132,7 @@ class LocalEmbedder:
             raise Unavailable(f"no vectors: {reason}", "search is lexical meanwhile") from None
         if not vectors:
             raise Unavailable("no vectors: the model could not take this text", "search is lexical for it")
-        return _rows(vectors)[0]
+        return _rows(vectors[:1]).reshape(-1)
 
     async def embed_texts(self, texts: Sequence[str]) -> list[Vectors]:
         return list(await asyncio.gather(*(self._embed_text(text) for text in texts)))

@@ -57,14 +57,15 @@ def vectors(api: Api, body: bytes, count: int) -> Vectors:
     """Normalised rows in the order asked; Denied when the answer is not what was asked for."""
     try:
         rows = np.asarray(_embeddings(api, body), dtype=np.float32)
-    except (ValueError, msgspec.DecodeError) as error:
+    except ValueError as error:
         raise Denied(f"an answer that is not the {api} protocol: {error}") from error
     if rows.ndim != 2 or len(rows) != count or not rows.shape[1]:
         raise Denied(f"{rows.shape} numbers for {count} texts")
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or not norms.all():
         raise Denied("a vector without direction")
-    return rows / norms
+    unit: Vectors = rows / norms
+    return unit
 
 
 def _embeddings(api: Api, body: bytes) -> list[list[float]]:
@@ -88,7 +89,7 @@ def _message(body: bytes) -> str:
     """The error's own words: {"error": {"message": …}} of OpenAI, {"error": …} of Ollama, or the body's beginning."""
     try:
         error = msgspec.json.decode(body, type=dict[str, object]).get("error", "")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except ValueError:
         error = body.decode(errors="replace")
     if isinstance(error, dict):
         error = error.get("message", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from hiveminddb.answers import FeedChange, Line, TopicCount, TopicText
 from hiveminddb.daemon import authoring, editing, retiring
 from hiveminddb.daemon.embedding_job import EmbeddingJob
 from hiveminddb.daemon.intents import Blame, Draft, Filters, Patch, Search
@@ -13,19 +14,9 @@ from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.recall import Recall, store_filters
 from hiveminddb.daemon.takein import file_text
 from hiveminddb.daemon.upkeep import Upkeep
-from hiveminddb.daemon.usecases import (
-    Added,
-    Found,
-    Line,
-    LoggedChange,
-    Page,
-    Receipt,
-    TopicChanged,
-    TopicText,
-    Written,
-)
+from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, Written
 from hiveminddb.errors import Conflict, InvalidInput, NotFound
-from hiveminddb.model import Action, Memory, Topic, Version
+from hiveminddb.model import Action, DocumentId, Memory, Topic, Version
 from hiveminddb.store import changes, history, listing, memories, topic_files
 from hiveminddb.store.database import Database
 from hiveminddb.store.rows import MemoryRow, to_datetime, to_memory
@@ -115,15 +106,15 @@ class Memories:
             raise NotFound(f"topic not found: {name}", "list the topics there are with `hmd topics`")
         return TopicText(topic, path_of(topic), file_text(rows), tuple(to_memory(row) for row in rows if row.listed))
 
-    async def forget_topic(self, name: str, blame: Blame) -> TopicChanged:
+    async def forget_topic(self, name: str, blame: Blame) -> TopicCount:
         topic = self._topics.resolve(name)
         count, _ = await self._write(lambda tx: self._retired(tx, topic, name, _author(blame)))
-        return TopicChanged(topic, count)
+        return TopicCount(topic, count)
 
-    async def restore_topic(self, name: str, blame: Blame) -> TopicChanged:
+    async def restore_topic(self, name: str, blame: Blame) -> TopicCount:
         topic = self._topics.resolve(name)
         count, _ = await self._write(lambda tx: self._revived(tx, topic, name, _author(blame)))
-        return TopicChanged(topic, count)
+        return TopicCount(topic, count)
 
     async def lines(self, keyword: str) -> Sequence[Line]:
         """Lines of living files that hold the keyword, letter case aside; at most MOST_LINES of them."""
@@ -137,10 +128,10 @@ class Memories:
             ][:MOST_LINES]
         )
 
-    async def changes(self, after: int, limit: int) -> Sequence[LoggedChange]:
+    async def changes(self, after: int, limit: int) -> Sequence[FeedChange]:
         rows = await self._database.read(lambda db: changes.feed(db, after, limit))
         return [
-            LoggedChange(
+            FeedChange(
                 row.n, row.seq, row.document, row.action, row.actor, row.reason,
                 to_datetime(to_microseconds(row.hlc)), row.topic,
             )

@@ -11,6 +11,8 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
+from hiveminddb.vault.vault import Vault
+
 from hiveminddb.daemon.agenda import Agenda
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.filework import FileWork, Outcome, same
@@ -22,7 +24,6 @@ from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault.swap import Late
-from hiveminddb.vault.vault import Vault
 
 T = TypeVar("T")
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from hiveminddb.vault.vault import Vault
+
 from hiveminddb.daemon.api import Api
 from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.config import Config
@@ -31,7 +33,6 @@ from hiveminddb.store.index import Index
 from hiveminddb.sync.clock import Clock
 from hiveminddb.sync.identity import load_or_create, node_id
 from hiveminddb.vault.topics import Topics
-from hiveminddb.vault.vault import Vault
 
 log = logging.getLogger(__name__)
 

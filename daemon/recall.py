@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from hiveminddb.answers import SearchStatus
 from hiveminddb.daemon.authoring import micros
 from hiveminddb.daemon.embedding import Embedder, Vectors
 from hiveminddb.daemon.intents import Filters, Search
-from hiveminddb.daemon.usecases import Found, SearchStatus
+from hiveminddb.daemon.usecases import Found
 from hiveminddb.errors import Unavailable
 from hiveminddb.model import Hit
 from hiveminddb.store import filters as store

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from hiveminddb.vault.renames import Gone, New, pair
+
 from hiveminddb.daemon.settling import Look, Settler
 from hiveminddb.daemon.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.vault.renames import Gone, New, pair
 
 # Long enough for the two halves of a rename and for an editor that saves by rename; too short for anyone to notice.
 PATIENCE = 0.3

@@ -68,6 +68,7 @@ class NewMemory(Struct, forbid_unknown_fields=True):
     created_at: Time | None = None
     valid_from: Time | None = None
     valid_until: Time | None = None
+    wait_vectors: bool = False
 
     def draft(self, where: str = "") -> Draft:
         """The intent; InvalidInput names the field, after `where`."""
@@ -97,6 +98,11 @@ class NewMemories(Struct, forbid_unknown_fields=True):
 
     memories: Annotated[list[NewMemory], Meta(max_length=BULK_LIMIT)]
     wait_vectors: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether the answer is to wait for vectors, of one memory or of all."""
+        return self.wait_vectors or any(memory.wait_vectors for memory in self.memories)
 
     def drafts(self) -> list[Draft]:
         return [memory.draft(f"memories[{place}].") for place, memory in enumerate(self.memories)]

@@ -15,11 +15,11 @@ WRITTEN = (Memory, Receipt)
 
 
 async def add(cases: UseCases, call: Call[NewMemory, Nothing]) -> Answer:
-    return render.memory_added(await cases.add([call.body.draft()]))
+    return render.memory_added(await cases.add([call.body.draft()], call.body.wait_vectors))
 
 
 async def add_many(cases: UseCases, call: Call[NewMemories, Nothing]) -> Answer:
-    return render.memories_added(await cases.add(call.body.drafts(), call.body.wait_vectors))
+    return render.memories_added(await cases.add(call.body.drafts(), call.body.waits))
 
 
 async def page(cases: UseCases, call: Call[Nothing, MemoryFilters]) -> Answer:

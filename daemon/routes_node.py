@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hiveminddb.answers import Check, Imported, Status, VaultStatus
 from hiveminddb.daemon.config import Setting
 from hiveminddb.daemon.http import BULK_BODY_LIMIT, Answer, Call, Route, encoded
 from hiveminddb.daemon.metrics import Metrics
 from hiveminddb.daemon.requests import Examination, Import, Nothing, VaultAnswer
-from hiveminddb.daemon.usecases import Check, Imported, Status, UseCases, VaultStatus
+from hiveminddb.daemon.usecases import UseCases
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hiveminddb.answers import FeedChange, Line
 from hiveminddb.daemon import render
 from hiveminddb.daemon.http import Answer, Call, Headers, Route, encoded, header
 from hiveminddb.daemon.render import Scored
 from hiveminddb.daemon.requests import ChangesQuery, LinesQuery, Nothing, SearchQueries, SearchQuery
-from hiveminddb.daemon.usecases import Found, Line, LoggedChange, UseCases
+from hiveminddb.daemon.usecases import Found, UseCases
 from hiveminddb.model import Memory
 
 HIT = (Memory, Scored)
@@ -42,5 +43,5 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     Route("POST", "/api/v1/search", search, "The memories that answer a query best", SearchQuery, Nothing, [HIT]),
     Route("POST", "/api/v1/search/bulk", search_many, "The hits of each query", SearchQueries, Nothing, [[HIT]]),
     Route("GET", "/api/v1/lines", lines, "Lines of the vault that hold a keyword", Nothing, LinesQuery, list[Line]),
-    Route("GET", "/api/v1/changes", changes, "The change feed", Nothing, ChangesQuery, list[LoggedChange]),
+    Route("GET", "/api/v1/changes", changes, "The change feed", Nothing, ChangesQuery, list[FeedChange]),
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hiveminddb.answers import TopicText
 from hiveminddb.daemon.http import Answer, Call, Route, encoded
 from hiveminddb.daemon.render import Invalidated, Restored
 from hiveminddb.daemon.requests import Because, Nothing, blame
-from hiveminddb.daemon.usecases import TopicText, UseCases
+from hiveminddb.daemon.usecases import UseCases
 from hiveminddb.model import Topic
 
 

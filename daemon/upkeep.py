@@ -9,22 +9,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from hiveminddb.answers import Check, EmbeddingStatus, Imported, Pending, Refused, Status, SwarmStatus, VaultStatus
 from hiveminddb.daemon.embedding import Embedder
 from hiveminddb.daemon.intents import ImportFile, VaultChoice
 from hiveminddb.daemon.mirror import Mirror
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.recall import IndexInUse, Recall
 from hiveminddb.daemon.takein import Arrival, file_text, merge_in
-from hiveminddb.daemon.usecases import (
-    Check,
-    EmbeddingStatus,
-    Imported,
-    Pending,
-    RefusedFile,
-    Status,
-    SwarmStatus,
-    VaultStatus,
-)
 from hiveminddb.errors import HiveMindError
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, outbox, topic_files, vectors
@@ -123,12 +114,12 @@ class Upkeep:
 
     def _imported(self, tx: Transaction, files: Sequence[ImportFile]) -> Imported:
         added = unchanged = merged = 0
-        refused: list[RefusedFile] = []
+        refused: list[Refused] = []
         for file in files:
             try:
                 topic = topic_of(file.path)
             except HiveMindError as error:
-                refused.append(RefusedFile(file.path, error.message))
+                refused.append(Refused(file.path, error.message))
                 continue
             had = tx.entries_of(topic)
             new = [] if had and file_text(had) == file.text else self._merged(tx, topic, file.text)

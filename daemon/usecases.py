@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, Protocol
 
+from hiveminddb.answers import Check, FeedChange, Imported, Line, Status, TopicCount, TopicText, VaultStatus
 from hiveminddb.daemon.intents import Blame, Draft, Filters, ImportFile, Patch, Search, VaultChoice
-from hiveminddb.model import Action, Hit, Memory, Topic, Version
+from hiveminddb.model import Hit, Memory, Topic, Version
 
 WriteStatus = Literal["committed", "pending"]
 
@@ -55,141 +55,6 @@ class Found:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TopicText:
-    """One file of the vault: its text, and the memories in it in file order."""
-
-    topic: str
-    file: str
-    text: str
-    memories: tuple[Memory, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TopicChanged:
-    """How many memories of a topic were invalidated or restored."""
-
-    topic: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of a vault file that holds the keyword; `line` counts from 1."""
-
-    topic: str
-    file: str
-    line: int
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedChange:
-    """One entry of the change feed; `n` is its place in this node's log."""
-
-    n: int
-    seq: int | None
-    document: str
-    action: Action
-    actor: str
-    reason: str
-    at: datetime
-    topic: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedFile:
-    """A file that was not imported, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import did: memories added, files that held nothing new, files merged into existing topics."""
-
-    added: int
-    unchanged: int
-    merged: int
-    refused: tuple[RefusedFile, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding of the doctor."""
-
-    check: str
-    ok: bool
-    message: str
-    repaired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class VaultStatus:
-    """Whether the vault is mirrored; `reason` says why not."""
-
-    path: str
-    state: str
-    files: int
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """Work the outbox still holds."""
-
-    mirror: int
-    embed: int
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingStatus:
-    """The embedder: `state` in a word, `reason` where it is away."""
-
-    model: str
-    state: str
-    reason: str
-    vectors: int
-    missing: int
-
-
-@dataclass(frozen=True, slots=True)
-class SearchStatus:
-    """How a search asked for now would be made."""
-
-    mode: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SwarmStatus:
-    """This node's place among its peers; `seq` is the last committed position."""
-
-    state: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The daemon in one screen."""
-
-    node_id: str
-    version: str
-    vault: VaultStatus
-    memories: int
-    invalidated: int
-    topics: int
-    changes: int
-    pending: Pending
-    embedding: EmbeddingStatus
-    search: SearchStatus
-    uptime_s: float
-    data_dir: str
-    database_bytes: int
-    swarm: SwarmStatus
-
-
 class UseCases(Protocol):
     """Everything a caller can ask; an id may be any unique prefix; HiveMindErrors pass through to the caller."""
 
@@ -213,13 +78,13 @@ class UseCases(Protocol):
 
     async def topic(self, name: str) -> TopicText: ...
 
-    async def forget_topic(self, name: str, blame: Blame) -> TopicChanged: ...
+    async def forget_topic(self, name: str, blame: Blame) -> TopicCount: ...
 
-    async def restore_topic(self, name: str, blame: Blame) -> TopicChanged: ...
+    async def restore_topic(self, name: str, blame: Blame) -> TopicCount: ...
 
     async def lines(self, keyword: str) -> Sequence[Line]: ...
 
-    async def changes(self, after: int, limit: int) -> Sequence[LoggedChange]: ...
+    async def changes(self, after: int, limit: int) -> Sequence[FeedChange]: ...
 
     async def import_files(self, files: Sequence[ImportFile]) -> Imported: ...
 

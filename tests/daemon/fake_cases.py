@@ -7,6 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from hiveminddb.answers import (
+    Check,
+    EmbeddingStatus,
+    FeedChange,
+    Imported,
+    Line,
+    Pending,
+    SearchStatus,
+    Status,
+    SwarmStatus,
+    TopicCount,
+    TopicText,
+    VaultStatus,
+)
 from hiveminddb.daemon.intents import (
     Append,
     Blame,
@@ -20,25 +34,7 @@ from hiveminddb.daemon.intents import (
     SetContent,
     VaultChoice,
 )
-from hiveminddb.daemon.usecases import (
-    Added,
-    Check,
-    EmbeddingStatus,
-    Found,
-    Imported,
-    Line,
-    LoggedChange,
-    Page,
-    Pending,
-    Receipt,
-    SearchStatus,
-    Status,
-    SwarmStatus,
-    TopicChanged,
-    TopicText,
-    VaultStatus,
-    Written,
-)
+from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, Written
 from hiveminddb.errors import Conflict, NotFound
 from hiveminddb.model import Arm, Hit, Memory, MemoryId, Topic, Version
 
@@ -156,19 +152,19 @@ class FakeCases:
     async def topic(self, name: str) -> TopicText:
         return TopicText(name, f"{name}.md", f"# {name}\n\n", tuple(self.memories.values()))
 
-    async def forget_topic(self, name: str, blame: Blame) -> TopicChanged:
+    async def forget_topic(self, name: str, blame: Blame) -> TopicCount:
         self.blames.append(blame)
-        return TopicChanged(name, len(self.memories))
+        return TopicCount(name, len(self.memories))
 
-    async def restore_topic(self, name: str, blame: Blame) -> TopicChanged:
+    async def restore_topic(self, name: str, blame: Blame) -> TopicCount:
         self.blames.append(blame)
-        return TopicChanged(name, len(self.memories))
+        return TopicCount(name, len(self.memories))
 
     async def lines(self, keyword: str) -> Sequence[Line]:
         return [Line("x", "x.md", 3, f"a line with {keyword}")]
 
-    async def changes(self, after: int, limit: int) -> Sequence[LoggedChange]:
-        return [LoggedChange(after + 1, None, "m0001", "add", "api", "", NOW, "x")]
+    async def changes(self, after: int, limit: int) -> Sequence[FeedChange]:
+        return [FeedChange(after + 1, None, "m0001", "add", "api", "", NOW, "x")]
 
     async def import_files(self, files: Sequence[ImportFile]) -> Imported:
         self.files = list(files)
