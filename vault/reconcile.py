@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -108,20 +108,33 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     fitting = {i: older[i] for i in _stale(bases, text)}
     if unread and bases[0].by == "mirror" and fitting and not text.startswith(newest):
         return min(fitting, key=lambda i: (distance(fitting[i], text), i))
-    fitting = {i: known for i, known in fitting.items() if keeps_old_site(known, newest, text)}
+    # A text that lacks whole entries is stale; one that only lacks words may be its author's answer to those words.
+    fitting = {
+        i: known
+        for i, known in fitting.items()
+        if _adds_entries(bases[i], bases[0]) or keeps_old_site(known, newest, text)
+    }
     return min({0: newest, **fitting}.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
 
 
 def _stale(bases: Sequence[Base], text: str) -> list[int]:
     """Older bases an editor may still hold: something foreign came right after, and the text shows nothing of it."""
-    in_text = {_first_line(text, at) for at in markdown.dated_lines(text)}
-    newer: set[str] = set()
+    newer: dict[str, Entry] = {}
     fitting = []
     for i in range(1, len(bases)):
-        newer |= _headings(bases[i - 1])
-        if _foreign(bases[i], bases[i - 1]) and not (newer - _headings(bases[i])) & in_text:
+        newer |= {entry.document: entry for entry in bases[i - 1].entries}
+        if _foreign(bases[i], bases[i - 1]) and not _shows(text, newer, bases[i].entries):
             fitting.append(i)
     return fitting
+
+
+def _shows(text: str, newer: Mapping[str, Entry], older: Sequence[Entry]) -> bool:
+    """True if the text has a dated heading that came after the older entries."""
+    added = newer.keys() - {entry.document for entry in older}
+    headings = {_first_line(newer[document].text) for document in added}
+    return any(
+        h in text and markdown.heading_time(h) and not any(e.text.startswith(h) for e in older) for h in headings
+    )
 
 
 def _foreign(older: Base, newer: Base) -> bool:
@@ -133,13 +146,13 @@ def _foreign(older: Base, newer: Base) -> bool:
     return same and bool(added) and all(markdown.heading_time(entry.text) is not None for entry in added)
 
 
-def _headings(base: Base) -> set[str]:
-    return {_first_line(e.text) for e in base.entries if markdown.heading_time(e.text) is not None}
+def _adds_entries(older: Base, newer: Base) -> bool:
+    known = {entry.document for entry in older.entries}
+    return any(entry.document not in known and markdown.heading_time(entry.text) for entry in newer.entries)
 
 
-def _first_line(text: str, at: int = 0) -> str:
-    end = text.find("\n", at)
-    return text[at : end if end >= 0 else len(text)].rstrip("\r")
+def _first_line(text: str) -> str:
+    return text[: text.find("\n") + 1] or text
 
 
 def _lines(entries: Iterable[Entry]) -> list[str]:
@@ -175,7 +188,8 @@ class _Planner:
         self._base, self._lines = base, lines
         in_base = {entry.document for entry in base}
         self._unseen = _by_text(e for e in present if e.document not in in_base)
-        gone = (e for known in bases for e in known.entries if e.document not in in_base | self._living)
+        known = in_base | self._living
+        gone = (entry for older in bases for entry in older.entries if entry.document not in known)
         self._gone = _by_text(gone)
         self._creates: list[Create] = []
         self._edits: list[Edit] = []
@@ -227,7 +241,8 @@ class _Planner:
         kept = [at[item] for item in placed if isinstance(item, str) and item in self._living]
         fixed = {self._base[i].document for i in longest_rising(kept)}
         moves = tuple(item for item in placed if isinstance(item, str) and item not in fixed)
-        staying = [e for e in self._present if e.document not in gone.union(moves)]
+        leaving = gone.union(moves)
+        staying = [entry for entry in self._present if entry.document not in leaving]
         demoted = {edit.document for edit in self._edits if not edit.is_head}
         heads = [item for item in placed if isinstance(item, int) and self._creates[item].is_head]
         behind = _behind([item for item in placed if item not in heads], fixed)

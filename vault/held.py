@@ -1,0 +1,299 @@
+"""Replaced topic files, kept until it is certain that they hold nothing new.
+
+They lie in `.hivemind/swap/`. A `new-…` file is a text on its way in and was never visible. An `old-…` file changed
+places with the topic file, or is about to; its name carries the path and the digests of what went in and of what was
+expected to come out, so that after a crash its content alone decides: ours, known, or somebody's edit.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from hiveminddb.errors import TooLarge, VaultError
+from hiveminddb.vault import files, system
+from hiveminddb.vault.files import Stat
+from hiveminddb.vault.system import Unreadable, translated
+
+log = logging.getLogger(__name__)
+
+FOLDER = ".hivemind"
+SWAP = "swap"
+# Where a folder of the vault is on another file system, its replaced files stay there too.
+SWAP_BESIDE = ".hivemind-swap"
+NOTHING = "0" * 32
+
+# A writer that opened the file before it was replaced may still be on its way in at the first look.
+GRACE = 1.0
+# Replaced files kept while somebody still has them open for writing; over it the oldest is taken as it stands.
+MAX_HELD = 256
+_MAX_NAME_BYTES = 250
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A text somebody wrote to a file that we replaced; `was` is the digest of what was known to be in it.
+
+    It is kept on disk, over a crash too, until it is handed to `settle`.
+    """
+
+    path: str
+    text: str
+    was: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a file stands after we wrote it; `displaced` is an edit nobody knew of, found in what was replaced.
+
+    `disturbed` says that somebody else wrote at the same moment: read the file again.
+    """
+
+    stat: Stat
+    displaced: Late | None = None
+    disturbed: bool = False
+
+
+class Token(NamedTuple):
+    """What a replaced file's name says of it."""
+
+    new: str
+    expected: str
+    number: str
+    path: str
+
+    @classmethod
+    def fresh(cls, path: str, new: str, expected: str) -> Token:
+        return cls(new, expected, secrets.token_hex(4), path)
+
+
+@dataclass(slots=True)
+class _Kept:
+    home: str
+    path: str
+    known: str
+    due: float
+    reported: bool = False
+
+
+class Held:
+    """The replaced files of one vault."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._kept: dict[str, _Kept] = {}
+
+    def home_for(self, folder: int, path: str) -> str:
+        """The folder of the vault whose swap folder serves this file: "" for the vault's own."""
+        with self.opened("") as swap:
+            own = os.fstat(swap).st_dev
+        return "" if os.fstat(folder).st_dev == own else path.rpartition("/")[0]
+
+    @contextmanager
+    def opened(self, home: str) -> Iterator[int]:
+        """A swap folder as a descriptor."""
+        where = self._root / home / SWAP_BESIDE if home else self._root / FOLDER / SWAP
+        try:
+            where.mkdir(0o700, exist_ok=True)
+        except FileNotFoundError as error:
+            raise VaultError(f"the vault has lost its folder {FOLDER}: {self._root}", "see `hmd doctor`") from error
+        fd = os.open(where, _OPEN)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def name(self, swap: int, token: Token) -> str:
+        """The file name of a token; a path too long for it is written to a note beside."""
+        head = f"old-{token.new}-{token.expected}-{token.number}-"
+        quoted = token.path.replace("%", "%25").replace("/", "%2F")
+        if len((head + quoted).encode()) <= _MAX_NAME_BYTES:
+            return head + quoted
+        mark = "%" + hashlib.sha256(token.path.encode()).hexdigest()[:32]
+        with suppress(FileExistsError):
+            _written(swap, "path-" + mark, token.path.encode())
+        return head + mark
+
+    def stage(self, swap: int, token: Token, data: bytes, like: tuple[int, str]) -> str:
+        """Write a text, whole and durable, under the name from which it changes places with the topic file."""
+        staged, held = "new-" + secrets.token_hex(8), self.name(swap, token)
+        try:
+            _written(swap, staged, data, like)
+            os.rename(staged, held, src_dir_fd=swap, dst_dir_fd=swap)
+        except OSError:
+            with suppress(FileNotFoundError):
+                os.unlink(staged, dir_fd=swap)
+            raise
+        return held
+
+    def keep(self, swap: int, token: Token, folder: int, name: str) -> str:
+        """Another name for the topic file in the swap folder, or a copy where the file system has no links."""
+        kept = self.name(swap, token._replace(number=secrets.token_hex(4)))
+        try:
+            os.link(name, kept, src_dir_fd=folder, dst_dir_fd=swap, follow_symlinks=False)
+        except PermissionError:
+            _written(swap, kept, _content(folder, name, token.path))
+        return kept
+
+    def add(self, swap: int, home: str, held: str, token: Token) -> Late | None:
+        """Take charge of a file that was just replaced, and say what nobody knew of in it."""
+        self._kept[held] = _Kept(home, token.path, token.expected, time.monotonic() + GRACE)
+        return self._look(swap, held, finally_=False)
+
+    def forget(self, held: str) -> None:
+        """Give up charge of a file that goes back to its place."""
+        self._kept.pop(held, None)
+
+    def late(self) -> list[Late]:
+        """What came into replaced files since; those that are at rest and hold nothing new are dropped."""
+        now = time.monotonic()
+        over = set(list(self._kept)[: max(0, len(self._kept) - MAX_HELD)])
+        due = [held for held, kept in self._kept.items() if not kept.reported and (now >= kept.due or held in over)]
+        found = (self._late(held, force=held in over) for held in due)
+        return [late for late in found if late]
+
+    def settle(self, late: Late) -> None:
+        """From now on a late text is what is known to be in its file; the file is dropped when it is at rest."""
+        kept = self._kept.pop(late.token, None)
+        if kept is None:
+            return
+        token = Token.fresh(late.path, NOTHING, files.digest_of(late.text))
+        with translated(late.path), self.opened(kept.home) as swap, suppress(FileNotFoundError):
+            held = self.name(swap, token)
+            os.rename(late.token, held, src_dir_fd=swap, dst_dir_fd=swap)
+            os.fsync(swap)
+            self._kept[held] = _Kept(kept.home, late.path, token.expected, time.monotonic() + GRACE)
+
+    def recover(self) -> list[Late]:
+        """Take charge of what a crash left behind; edits nobody knows of are returned."""
+        for home in ["", *self._homes_beside()]:
+            with translated(home or FOLDER), self.opened(home) as swap:
+                self._take_over(swap, home)
+        return self.late()
+
+    def reading_shows(self) -> bool:
+        """Whether this file system lets us know that somebody read a file."""
+        name = "new-" + secrets.token_hex(8)
+        with translated(FOLDER), self.opened("") as swap:
+            _written(swap, name, b"x")
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=swap)
+            try:
+                return system.reading_shows(fd)
+            finally:
+                os.close(fd)
+                os.unlink(name, dir_fd=swap)
+
+    def _late(self, held: str, force: bool) -> Late | None:
+        kept = self._kept[held]
+        try:
+            with translated(kept.path), self.opened(kept.home) as swap:
+                return self._look(swap, held, force=force)
+        except (Unreadable, TooLarge) as error:
+            kept.reported = True
+            log.error("edit kept aside path=%s file=%s reason=%s", kept.path, held, error.message)
+            return None
+
+    def _look(self, swap: int, held: str, finally_: bool = True, force: bool = False) -> Late | None:
+        """An unknown text in a replaced file at rest; one at rest without is dropped, if this is the final look."""
+        kept = self._kept[held]
+        try:
+            fd = files.open_to_read(swap, held)
+        except FileNotFoundError:
+            del self._kept[held]
+            return None
+        try:
+            if system.is_written_to(fd) and not force:
+                return None
+            data = files.read_all(fd, kept.path)
+        finally:
+            os.close(fd)
+        if files.digest_of(data) != kept.known:
+            late = Late(kept.path, files.decoded(data, kept.path), kept.known, held)
+            kept.reported = True
+            return late
+        if finally_:
+            del self._kept[held]
+            os.unlink(held, dir_fd=swap)
+        return None
+
+    def _take_over(self, swap: int, home: str) -> None:
+        for held in sorted(os.listdir(swap)):
+            token = self._parsed(swap, held)
+            if held.startswith("new-") or (token and files.digest_of(_content(swap, held, token.path)) == token.new):
+                os.unlink(held, dir_fd=swap)
+            elif token and held not in self._kept:
+                self._kept[held] = _Kept(home, token.path, token.expected, due=0.0)
+
+    def _parsed(self, swap: int, held: str) -> Token | None:
+        parts = held.split("-", 4)
+        if len(parts) != 5 or parts[0] != "old":
+            return None
+        path = parts[4]
+        if len(path) == 33 and path[0] == "%":
+            path = _content(swap, "path-" + path, held).decode()
+        else:
+            path = path.replace("%2F", "/").replace("%25", "%")
+        return Token(parts[1], parts[2], parts[3], path)
+
+    def _homes_beside(self) -> Iterator[str]:
+        """Folders of the vault on other file systems that have a swap folder of their own."""
+        for where, folders, _ in os.walk(self._root):
+            if SWAP_BESIDE in folders:
+                yield os.path.relpath(where, self._root)
+            folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def _written(swap: int, name: str, data: bytes, like: tuple[int, str] | None = None) -> None:
+    """A new file with this content, durable, and marked so that a first read of it shows."""
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=swap)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        if like:
+            _take_after(fd, *like)
+        system.mark_unread(fd)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _take_after(fd: int, folder: int, name: str) -> None:
+    """Give a new file the owner, permissions and attributes of the one it replaces, as far as that is allowed."""
+    try:
+        old = files.open_to_read(folder, name)
+    except OSError:
+        return
+    try:
+        found, ours = os.fstat(old), os.fstat(fd)
+        if (found.st_uid, found.st_gid) != (ours.st_uid, ours.st_gid):
+            with suppress(OSError):
+                os.fchown(fd, found.st_uid, found.st_gid)
+        os.fchmod(fd, stat.S_IMODE(found.st_mode))
+        for key in os.listxattr(old) if hasattr(os, "listxattr") else ():
+            os.setxattr(fd, key, os.getxattr(old, key))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+    finally:
+        os.close(old)
+
+
+def _content(folder: int, name: str, path: str) -> bytes:
+    fd = files.open_to_read(folder, name)
+    try:
+        return files.read_all(fd, path)
+    finally:
+        os.close(fd)

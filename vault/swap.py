@@ -1,0 +1,179 @@
+"""Writing topic files so that no edit of a person is lost: what was replaced is kept and looked at afterwards."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hiveminddb.errors import DiskFull, InvalidInput, TooLarge
+from hiveminddb.vault import files, system
+from hiveminddb.vault.files import MAX_FILE_BYTES, Stat
+from hiveminddb.vault.held import NOTHING, Held, Late, Token, Written
+from hiveminddb.vault.system import Unreadable, Unsupported, translated
+
+__all__ = ["Late", "Swap", "Written"]
+
+_TRIES = 16
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Swap:
+    """Writes into one vault; not for several threads at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._held = Held(root)
+        self._reading_shows: bool | None = None
+
+    def write(self, path: str, text: str, expected: str | None) -> Written:
+        """Put a text in place of the file with digest `expected` (None: of no file), keeping what was really there."""
+        data = _encoded(path, text)
+        with translated(path), self._folders(path, create=True) as (swap, home, folder, name):
+            _refuse_irregular(folder, name, path)
+            token = Token.fresh(path, files.digest_of(data), expected or NOTHING)
+            held = self._held.stage(swap, token, data, like=(folder, name))
+            placed = files.stat_of(os.stat(held, dir_fd=swap, follow_symlinks=False))
+            kept = self._placed(swap, held, token, folder, name)
+            os.fsync(folder)
+            os.fsync(swap)
+            return Written(placed, self._looked_at(swap, home, kept, token, folder, name) if kept else None)
+
+    def append(self, path: str, addition: str, expected: Stat) -> Written | None:
+        """Add text to a file that is as expected; None if it is not.
+
+        After a crash the file may end with a strict prefix of the addition, and with nothing else.
+        """
+        data = _encoded(path, addition)
+        with translated(path):
+            try:
+                with files.folder_of(self.root, path) as (folder, name):
+                    return _appended(folder, name, path, data, expected)
+            except FileNotFoundError:
+                return None
+
+    def remove(self, path: str, expected: str) -> Late | None:
+        """Take a file away; what it held is returned if that is not the expected text."""
+        with translated(path), self._folders(path) as (swap, home, folder, name):
+            _refuse_irregular(folder, name, path)
+            token = Token.fresh(path, NOTHING, expected)
+            held = self._held.name(swap, token)
+            try:
+                system.rename_new(folder, name, swap, held)
+            except FileNotFoundError:
+                return None
+            os.fsync(folder)
+            os.fsync(swap)
+            return self._looked_at(swap, home, held, token, folder, name)
+
+    def late(self) -> list[Late]:
+        """What slow writers put into files we had replaced; call it every second or so."""
+        return self._held.late()
+
+    def settle(self, late: Late) -> None:
+        """Let go of a late or displaced text: it is safe elsewhere now."""
+        self._held.settle(late)
+
+    def recover(self) -> list[Late]:
+        """At start: drop what a crash left behind, except edits nobody knows of; those are returned."""
+        return self._held.recover()
+
+    def unread_since_write(self, path: str, written: Stat) -> bool:
+        """True only if it is certain that nobody read the file since we wrote it, whatever was written to it since."""
+        if self._reading_shows is None:
+            self._reading_shows = self._held.reading_shows()
+        return self._reading_shows and files.unread_since_write(self.root, path, written)
+
+    @contextmanager
+    def _folders(self, path: str, create: bool = False) -> Iterator[tuple[int, str, int, str]]:
+        with files.folder_of(self.root, path, create) as (folder, name):
+            home = self._held.home_for(folder, path)
+            with self._held.opened(home) as swap:
+                yield swap, home, folder, name
+
+    def _placed(self, swap: int, held: str, token: Token, folder: int, name: str) -> str | None:
+        """Bring the staged text in; the name under which what it replaced is kept, None if there was nothing."""
+        try:
+            for _ in range(_TRIES):
+                try:
+                    return self._exchanged(swap, held, token, folder, name)
+                except FileNotFoundError:
+                    pass
+                try:
+                    system.rename_new(swap, held, folder, name)
+                    return None
+                except FileExistsError:
+                    continue
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), name)
+        except OSError:
+            os.unlink(held, dir_fd=swap)
+            raise
+
+    def _exchanged(self, swap: int, held: str, token: Token, folder: int, name: str) -> str:
+        try:
+            system.exchange(swap, held, folder, name)
+        except Unsupported:
+            kept = self._held.keep(swap, token, folder, name)
+            os.rename(held, name, src_dir_fd=swap, dst_dir_fd=folder)
+            return kept
+        return held
+
+    def _looked_at(self, swap: int, home: str, held: str, token: Token, folder: int, name: str) -> Late | None:
+        try:
+            return self._held.add(swap, home, held, token)
+        except (Unreadable, TooLarge):
+            # What came in between cannot be merged: it goes back to where it was, and our text waits.
+            self._held.forget(held)
+            if token.new == NOTHING:
+                system.rename_new(swap, held, folder, name)
+            else:
+                os.unlink(self._exchanged(swap, held, token, folder, name), dir_fd=swap)
+            raise
+
+
+def _encoded(path: str, text: str) -> bytes:
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"text for {path!r} is not Unicode: {error.reason}", "remove lone surrogates") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise TooLarge(f"{path!r} would have {len(data)} bytes", f"the limit is {MAX_FILE_BYTES}; use another topic")
+    return data
+
+
+def _refuse_irregular(folder: int, name: str, path: str) -> None:
+    try:
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise Unreadable(f"not a regular file: {path!r}", "only plain files are written; move it away")
+
+
+def _appended(folder: int, name: str, path: str, data: bytes, expected: Stat) -> Written | None:
+    fd = os.open(name, _APPEND, dir_fd=folder)
+    try:
+        if files.stat_of(os.fstat(fd)) != expected or expected.size + len(data) > MAX_FILE_BYTES:
+            return None
+        # Marked before the write: a read that comes between the two counts as a read.
+        system.mark_unread(fd)
+        count = os.write(fd, data)
+        if count < len(data):
+            _taken_back(fd, expected.size, count)
+            raise DiskFull(f"no space left to write {path!r}", "free some space; the file is untouched")
+        os.fsync(fd)
+        after = os.fstat(fd)
+        there = files.look_in(folder, name)
+        whole = there is not None and there.inode == after.st_ino and after.st_size == expected.size + len(data)
+        return Written(files.stat_of(after), disturbed=not whole)
+    finally:
+        os.close(fd)
+
+
+def _taken_back(fd: int, size: int, count: int) -> None:
+    if os.fstat(fd).st_size == size + count:
+        os.ftruncate(fd, size)
+        os.fsync(fd)
