@@ -11,8 +11,8 @@ from hiveminddb.cli.session import Session, command, pass_session
 from hiveminddb.cli.text import pad, visible, wrap
 
 _INDENT = 10
-_GOOD_VAULT = ("ok", "running", "watching", "ready", "mirrored")
-_GOOD_MODEL = ("ok", "ready", "running", "loaded")
+_MIRRORED = "mirrored"
+_READY = "ready"
 
 
 @command()
@@ -52,9 +52,9 @@ def screen(now: Status) -> list[tuple[str, str, bool]]:
 def _vault(now: Status) -> tuple[str, bool]:
     vault = now.vault
     place = f"{home(vault.path)}, {amount(vault.files, 'file')}"
-    if vault.reason:
-        return f"{place}, {vault.state}: {vault.reason}", False
-    return (place if vault.state in _GOOD_VAULT else f"{place}, {vault.state}"), True
+    if vault.state != _MIRRORED:
+        return f"{place}, {vault.state}: {vault.reason or 'see its log'} (to answer: hmd doctor --help)", False
+    return (f"{place}; {vault.reason}", False) if vault.reason else (place, True)
 
 
 def _search(now: Status) -> tuple[str, bool]:
@@ -66,7 +66,7 @@ def _search(now: Status) -> tuple[str, bool]:
 def _model(now: Status) -> tuple[str, bool]:
     model = now.embedding
     count = f"{amount(model.vectors, 'vector')}" + (f", {model.missing:,} to come" if model.missing else "")
-    state = "" if model.state in _GOOD_MODEL else f", {model.state}"
+    state = "" if model.state == _READY else f", {model.state}"
     told = f"{model.model}{state}, {count}"
     return (f"{told}: {model.reason}", False) if model.reason else (told, True)
 
