@@ -132,7 +132,7 @@ class Memories:
         rows = await self._database.read(lambda db: changes.feed(db, after, limit))
         return [
             FeedChange(
-                row.n, row.seq, row.document, row.action, row.actor, row.reason,
+                row.n, row.seq, DocumentId(row.document), row.action, row.actor, row.reason,
                 to_datetime(to_microseconds(row.hlc)), row.topic,
             )
             for row in rows

@@ -132,7 +132,7 @@ class Imported:
     added: int
     unchanged: int
     merged: int
-    refused: tuple[Refused, ...]
+    refused: tuple[Refused, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
