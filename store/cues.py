@@ -164,4 +164,6 @@ _ROLES = frozenset("user assistant system human ai agent tool bot model me unkno
 
 def names_agent(text: str, agent: str) -> bool:
     """Whether a query names an agent by its id, as a word of its own."""
+    if agent.lower() not in text.lower():
+        return False
     return re.search(rf"(?<!\w){re.escape(agent)}(?!\w)", text, re.I) is not None

@@ -53,6 +53,7 @@ class Signals:
     group: Floats
     cosines: Floats | None
     named: Bools | None
+    mentioned: Bools | None
     dated: Floats | None
     phrased: Floats | None
     asks_when: bool

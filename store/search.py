@@ -11,7 +11,7 @@ import numpy as np
 
 from hiveminddb.model import Arm
 from hiveminddb.store import ranking
-from hiveminddb.store.columns import Bools, Floats, Ints
+from hiveminddb.store.columns import NONE, Bools, Floats, Ints
 from hiveminddb.store.cues import TERMS, Cues, index_text, legible, lookup_text, names_agent, read_query
 from hiveminddb.store.filters import Filters
 from hiveminddb.store.index import Index
@@ -96,9 +96,11 @@ def _found(signals: Signals) -> Bools:
     """A row is a candidate by one arm alone; neighbours, names and dates only order."""
     found: Bools = signals.lexical > 0
     if signals.cosines is not None:
-        found = found | ~np.isnan(signals.cosines)
+        found |= ~np.isnan(signals.cosines)
     if signals.phrased is not None:
-        found = found | (signals.phrased > 0)
+        found |= signals.phrased > 0
+    if signals.mentioned is not None:
+        found |= signals.mentioned
     return found
 
 
@@ -119,19 +121,21 @@ def _signals(
     postings = [posting for posting in found if len(posting.rows)]
     lexical = ranking.bm25(postings, columns.length, scope, weights.k1, weights.b)
     phrased = _phrased(connection, index, view, cues) if terms else _containing(connection, view, text)
+    mentioned = _mentioned(connection, index, view, cues)
     return Signals(
         lexical=lexical,
         group=ranking.group_bm25(postings, columns, view.groups, scope, weights),
         cosines=cosines,
-        named=_named(view, cues, text),
+        named=_named(view, cues, text, mentioned),
+        mentioned=mentioned,
         dated=ranking.dated(columns.created, cues.periods, weights) if cues.periods else None,
         phrased=phrased,
         asks_when=cues.asks_when,
     )
 
 
-def _named(view: View, cues: Cues, text: str) -> Bools | None:
-    """The rows whose speaker or agent the query names."""
+def _named(view: View, cues: Cues, text: str, mentioned: Bools | None) -> Bools | None:
+    """The rows whose speaker or agent the query names, and those without a speaker that mention the name."""
     speakers = [word in cues.names for word in view.speaker_words]
     agents = [names_agent(text, agent) for agent in view.codes["agent_id"].names()]
     named = [
@@ -139,7 +143,19 @@ def _named(view: View, cues: Cues, text: str) -> Bools | None:
         for flags, codes in ((speakers, view.columns.speaker), (agents, view.columns.agent))
         if any(flags)
     ]
+    if mentioned is not None:
+        named.append(mentioned)
     return np.logical_or.reduce(named) if named else None
+
+
+def _mentioned(connection: apsw.Connection, index: Index, view: View, cues: Cues) -> Bools | None:
+    if not cues.names:
+        return None
+    mentioned = np.zeros(view.count, np.bool_)
+    for term in index.tokenizer.terms(lookup_text(" ".join(cues.names)))[:TERMS]:
+        mentioned[index.postings.get(connection, term, view.columns.slot).rows] = True
+    mentioned &= view.columns.speaker == NONE
+    return mentioned
 
 
 def _chosen(flags: Sequence[bool], codes: Ints) -> Bools:

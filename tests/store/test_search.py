@@ -266,6 +266,17 @@ def test_who_is_named_speaks_first() -> None:
     assert known_names(store.index, Filters()) == {"ann", "ben"}
 
 
+def test_a_note_that_mentions_a_speaker_of_another_place_is_found() -> None:
+    store = Searched()
+    store.put(
+        memory("a" * 20, "I love pottery", speaker="Ann", session_id="s1"),
+        memory("b" * 20, "Birthday of Ann: 3 May", topic="people"),
+        memory("c" * 20, "Birthday cake recipe", topic="kitchen"),
+    )
+    assert store.ids("when is Ann's birthday")[0] == "b" * 20
+    assert "b" * 20 in store.ids("what does Ann like")
+
+
 def test_names_of_another_user_are_not_known() -> None:
     store = Searched()
     store.put(memory("a" * 20, "x", speaker="Ben", user_id="u1"), memory("b" * 20, "x", speaker="Ann", user_id="u2"))
