@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Any, Literal
+from urllib.parse import quote
 
-from hiveminddb import _parse, errors
+from hiveminddb import _parse
+from hiveminddb._message import Call, Request, Response, as_each, as_one, ask, only_given, send
 from hiveminddb.answers import (
     Added,
     Check,
@@ -30,110 +31,9 @@ from hiveminddb.answers import (
 )
 from hiveminddb.model import Memory, Topic, Version
 
-T = TypeVar("T")
-U = TypeVar("U")
 Time = datetime | str
 Mode = Literal["hybrid", "lexical", "vector"]
 Choice = Literal["accept_deletions", "restore_files", "recreate"]
-
-PREFIX = "/api/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    method: str
-    path: str
-    body: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer; header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """A request and the reading of its answer."""
-
-    request: Request
-    read: Callable[[Response], T]
-
-    def result(self, response: Response) -> T:
-        """The answer's meaning; raises the error it carries."""
-        if not 200 <= response.status < 300:
-            raise error_of(response)
-        try:
-            return self.read(response)
-        except (KeyError, TypeError, ValueError) as cause:
-            raise errors.Unavailable(
-                f"the answer to {self.request.method} {self.request.path} cannot be understood: {cause!r}",
-                "is it a HiveMindDB daemon of this version that answers there? see: hmd status",
-            ) from cause
-
-
-def error_of(response: Response) -> errors.HiveMindError:
-    """The error an answer carries, as the class of its code."""
-    try:
-        told = json.loads(response.body)["error"]
-        code, message, hint = str(told["code"]), str(told["message"]), str(told.get("hint") or "")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return errors.Unavailable(
-            f"HTTP {response.status} without a reason",
-            "is it a HiveMindDB daemon that answers there? see: hmd status",
-        )
-    kind = _classes(errors.HiveMindError).get(code, errors.HiveMindError)
-    error = kind(message, hint)
-    error.code, error.status = code, response.status
-    return error
-
-
-def _classes(kind: type[errors.HiveMindError]) -> dict[str, type[errors.HiveMindError]]:
-    found = {kind.code: kind}
-    for sub in kind.__subclasses__():
-        found.update(_classes(sub))
-    return found
-
-
-def _json(value: Any) -> Any:
-    """A value as the API takes it: times as RFC 3339 with a zone, a naive time is local time."""
-    if isinstance(value, datetime):
-        return value.astimezone().isoformat()
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_json(one) for one in value]
-    return value
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _json(value) for name, value in values.items() if value is not None}
-
-
-def _send(method: str, path: str, body: Mapping[str, Any] | None = None) -> Request:
-    if body is None:
-        return Request(method, PREFIX + path)
-    try:
-        return Request(method, PREFIX + path, json.dumps(body, ensure_ascii=False).encode())
-    except UnicodeEncodeError as cause:
-        broken = cause.object[cause.start : cause.end]
-        raise errors.InvalidInput(f"text that is not Unicode: {broken!a}", "send text that is valid UTF-8") from cause
-
-
-def _ask(path: str, **query: Any) -> Request:
-    given = _given(query)
-    for name, value in given.items():
-        given[name] = str(value).lower() if isinstance(value, bool) else value
-    return Request("GET", PREFIX + path + ("?" + urlencode(given, doseq=True) if given else ""))
-
-
-def _one(read: Callable[[Mapping[str, Any]], U]) -> Callable[[Response], U]:
-    return lambda response: read(json.loads(response.body))
-
-
-def _each(read: Callable[[Mapping[str, Any]], U]) -> Callable[[Response], list[U]]:
-    return lambda response: [read(one) for one in json.loads(response.body)]
 
 
 def _quoted(name: str, safe: str) -> str:
@@ -153,7 +53,9 @@ def _draft(draft: Draft | str) -> dict[str, Any]:
     if isinstance(draft, str):
         return {"content": draft}
     values = {field.name: getattr(draft, field.name) for field in fields(draft)}
-    return _given({name: value or None if name in ("tags", "metadata") else value for name, value in values.items()})
+    return only_given(
+        {name: value or None if name in ("tags", "metadata") else value for name, value in values.items()}
+    )
 
 
 def add(
@@ -174,18 +76,18 @@ def add(
     valid_until: Time | None = None,
 ) -> Call[Written]:
     """Adds a memory: durable and searchable when this returns."""
-    return Call(_send("POST", "/memories", _given(locals())), _one(_parse.written))
+    return Call(send("POST", "/memories", only_given(locals())), as_one(_parse.written))
 
 
 def add_many(drafts: Iterable[Draft | str], *, wait_vectors: bool | None = None) -> Call[Added]:
     """Adds memories in one transaction."""
-    body = {"memories": [_draft(draft) for draft in drafts], **_given({"wait_vectors": wait_vectors})}
-    return Call(_send("POST", "/bulk/memories", body), _one(_parse.added))
+    body = {"memories": [_draft(draft) for draft in drafts], **only_given({"wait_vectors": wait_vectors})}
+    return Call(send("POST", "/bulk/memories", body), as_one(_parse.added))
 
 
 def get(id: str) -> Call[Memory]:
     """One memory by its id or a unique prefix of four or more characters; invalidated ones too."""
-    return Call(_ask(_memory_path(id)), _one(_parse.memory))
+    return Call(ask(_memory_path(id)), as_one(_parse.memory))
 
 
 def page(
@@ -205,12 +107,12 @@ def page(
 ) -> Call[Page]:
     """One page of memories, newest first; every filter given must hold."""
     query = dict(locals())
-    return Call(_ask("/memories", tag=query.pop("tags"), **query), _page)
+    return Call(ask("/memories", tag=query.pop("tags"), **query), _page)
 
 
 def _page(response: Response) -> Page:
     total = response.headers.get("x-total-count")
-    memories = _each(_parse.memory)(response)
+    memories = as_each(_parse.memory)(response)
     return Page(memories, response.headers.get("x-next-cursor") or None, None if total is None else int(total))
 
 
@@ -243,30 +145,30 @@ def update(
     With `version`, raises Conflict if the memory has moved on from it; `clear` names optional fields to empty.
     """
     given = dict(locals())
-    body = _given({name: given[name] for name in given.keys() - {"id", "replace", "section", "clear"}})
+    body = only_given({name: given[name] for name in given.keys() - {"id", "replace", "section", "clear"}})
     body.update(dict.fromkeys(clear))
     if replace is not None:
         body["replace"] = {"old": replace[0], "new": replace[1]}
     if section is not None:
         body["section"] = {"heading": section[0], "content": section[1]}
-    return Call(_send("PATCH", _memory_path(id), body), _one(_parse.written))
+    return Call(send("PATCH", _memory_path(id), body), as_one(_parse.written))
 
 
 def forget(id: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[Written]:
     """Invalidates a memory: it leaves its file and the search, its history stays."""
-    body = _given({"reason": reason, "changed_by": changed_by})
-    return Call(_send("DELETE", _memory_path(id), body), _one(_parse.written))
+    body = only_given({"reason": reason, "changed_by": changed_by})
+    return Call(send("DELETE", _memory_path(id), body), as_one(_parse.written))
 
 
 def restore(id: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[Written]:
     """Brings an invalidated memory back."""
-    body = _given({"reason": reason, "changed_by": changed_by})
-    return Call(_send("POST", _memory_path(id, "restore"), body), _one(_parse.written))
+    body = only_given({"reason": reason, "changed_by": changed_by})
+    return Call(send("POST", _memory_path(id, "restore"), body), as_one(_parse.written))
 
 
 def history(id: str) -> Call[list[Version]]:
     """Every version of a memory, oldest first."""
-    return Call(_ask(_memory_path(id, "history")), _each(_parse.version))
+    return Call(ask(_memory_path(id, "history")), as_each(_parse.version))
 
 
 def search(
@@ -287,7 +189,7 @@ def search(
     mode: Mode | None = None,
 ) -> Call[Hits]:
     """The memories that answer a query best; any string is a legal query."""
-    return Call(_send("POST", "/search", _given(locals())), _hits)
+    return Call(send("POST", "/search", only_given(locals())), _hits)
 
 
 def _hits(response: Response) -> Hits:
@@ -301,77 +203,77 @@ def _with_mode(response: Response, hits: Iterable[Mapping[str, Any]]) -> Hits:
 
 def search_many(queries: Iterable[str | Mapping[str, Any]]) -> Call[list[Hits]]:
     """The hits of each query; a query is a string or the arguments of `search` by name."""
-    asked = [{"query": one} if isinstance(one, str) else _given(one) for one in queries]
+    asked = [{"query": one} if isinstance(one, str) else only_given(one) for one in queries]
     return Call(
-        _send("POST", "/search/bulk", {"queries": asked}),
+        send("POST", "/search/bulk", {"queries": asked}),
         lambda response: [_with_mode(response, hits) for hits in json.loads(response.body)],
     )
 
 
 def topics() -> Call[list[Topic]]:
     """Every topic, by name."""
-    return Call(_ask("/topics"), _each(_parse.topic))
+    return Call(ask("/topics"), as_each(_parse.topic))
 
 
 def topic(topic: str) -> Call[TopicText]:
     """A topic's file as it is, and the memories in it."""
-    return Call(_ask(_topic_path(topic)), _one(_parse.topic_text))
+    return Call(ask(_topic_path(topic)), as_one(_parse.topic_text))
 
 
 def forget_topic(topic: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[TopicCount]:
     """Invalidates every memory of a topic and removes its file."""
-    body = _given({"reason": reason, "changed_by": changed_by})
-    return Call(_send("DELETE", _topic_path(topic), body), _one(lambda a: TopicCount(a["topic"], a["invalidated"])))
+    body = only_given({"reason": reason, "changed_by": changed_by})
+    return Call(send("DELETE", _topic_path(topic), body), as_one(lambda a: TopicCount(a["topic"], a["invalidated"])))
 
 
 def restore_topic(topic: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[TopicCount]:
     """Brings a forgotten topic back."""
-    body = _given({"reason": reason, "changed_by": changed_by})
+    body = only_given({"reason": reason, "changed_by": changed_by})
     path = _topic_path(topic) + "/restore"
-    return Call(_send("POST", path, body), _one(lambda a: TopicCount(a["topic"], a["restored"])))
+    return Call(send("POST", path, body), as_one(lambda a: TopicCount(a["topic"], a["restored"])))
 
 
 def lines(keyword: str) -> Call[list[Line]]:
     """Every line of the vault that contains the keyword, in any case."""
-    return Call(_ask("/lines", keyword=keyword), _each(_parse.line))
+    return Call(ask("/lines", keyword=keyword), as_each(_parse.line))
 
 
 def changes(*, after: int | None = None, limit: int | None = None) -> Call[list[FeedChange]]:
     """The change feed after a position, newest last."""
-    return Call(_ask("/changes", after=after, limit=limit), _each(_parse.feed_change))
+    return Call(ask("/changes", after=after, limit=limit), as_each(_parse.feed_change))
 
 
 def status() -> Call[Status]:
     """The daemon's health."""
-    return Call(_ask("/status"), _one(_parse.status))
+    return Call(ask("/status"), as_one(_parse.status))
 
 
 def metrics() -> Call[str]:
     """Counters in Prometheus' text format."""
-    return Call(_ask("/metrics"), lambda response: response.body.decode())
+    return Call(ask("/metrics"), lambda response: response.body.decode())
 
 
 def config() -> Call[list[Setting]]:
     """The daemon's settings, each with where its value came from."""
-    return Call(_ask("/config"), _each(_parse.setting))
+    return Call(ask("/config"), as_each(_parse.setting))
 
 
 def import_files(files: Iterable[ImportFile]) -> Call[Imported]:
     """Takes markdown files in; a file whose topic exists is merged with it."""
     told = [{"path": file.path, "text": file.text} for file in files]
-    return Call(_send("POST", "/import", {"files": told}), _one(_parse.imported))
+    return Call(send("POST", "/import", {"files": told}), as_one(_parse.imported))
 
 
 def resolve_vault(choice: Choice) -> Call[VaultStatus]:
     """Answers a vault that stopped to ask: keep its deletions, write the files again, or make the folder anew."""
-    return Call(_send("POST", "/vault/resolve", {"choice": choice}), _one(_parse.vault_status))
+    return Call(send("POST", "/vault/resolve", {"choice": choice}), as_one(_parse.vault_status))
 
 
 def doctor(*, rebuild: bool = False, check: bool = True) -> Call[list[Check]]:
     """Checks the daemon's parts and repairs what it can; `rebuild` derives everything from the change log again."""
-    return Call(_send("POST", "/doctor", {"rebuild": rebuild, "check": check}), _each(_parse.check))
+    return Call(send("POST", "/doctor", {"rebuild": rebuild, "check": check}), as_each(_parse.check))
 
 
 def health() -> Call[Health]:
     """Who answers."""
-    return Call(Request("GET", "/health"), _one(_parse.health))
+    return Call(Request("GET", "/health"), as_one(_parse.health))

@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from urllib.parse import urlsplit
 
 from hiveminddb._address import Address
-from hiveminddb._calls import Request, Response
+from hiveminddb._message import Request, Response
 from hiveminddb.errors import InvalidConfig, NotReachable, TooLarge, Unavailable
 
 # A vault file may be 10 MB and a topic's answer holds it twice, JSON escapes apart.

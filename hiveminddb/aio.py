@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from hiveminddb import _address, _calls
-from hiveminddb._calls import Call, Request, Response
 from hiveminddb._http import Connection
+from hiveminddb._message import Call, Request, Response
 from hiveminddb.client import TIMEOUT
 from hiveminddb.model import Memory
 

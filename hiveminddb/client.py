@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from hiveminddb import _address, _calls
-from hiveminddb._calls import Call
 from hiveminddb._http import Connection
+from hiveminddb._message import Call
 from hiveminddb.model import Memory
 
 P = ParamSpec("P")

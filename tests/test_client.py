@@ -26,7 +26,7 @@ from hiveminddb import (
     errors,
 )
 from hiveminddb._address import data_dir, find
-from hiveminddb._calls import Response, error_of
+from hiveminddb._message import Response, error_of
 
 MEMORY = {
     "id": "abcdefghijklmnopqrst",
