@@ -16,6 +16,7 @@ from typing import Self
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.embedding import Embedder, Vectors
 from hiveminddb.daemon.recall import IndexInUse
+from hiveminddb.daemon.supervision import supervised
 from hiveminddb.errors import Unavailable
 from hiveminddb.store import memories, outbox, vectors
 from hiveminddb.store.cues import embedding_text
@@ -56,7 +57,7 @@ class EmbeddingJob:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(supervised("embedding job", self._run))
         return self
 
     async def __aexit__(

@@ -19,6 +19,7 @@ from hiveminddb.daemon.filework import FileWork, Outcome, same
 from hiveminddb.daemon.intents import VaultChoice
 from hiveminddb.daemon.renaming import Renaming
 from hiveminddb.daemon.settling import Settler
+from hiveminddb.daemon.supervision import supervised
 from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.transaction import Transaction
@@ -57,7 +58,10 @@ class Mirror:
         self.files = 0
 
     async def __aenter__(self) -> Self:
-        self.tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._run())]
+        self.tasks = [
+            asyncio.create_task(supervised("watcher", self._watch)),
+            asyncio.create_task(supervised("mirror", self._run)),
+        ]
         return self
 
     async def __aexit__(
