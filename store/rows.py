@@ -78,7 +78,8 @@ def columns_of(alias: str) -> str:
 def row_from(values: tuple[Any, ...]) -> MemoryRow:
     """The row from the values of COLUMNS."""
     *same, listed, tags = values
-    return MemoryRow(*same, listed=listed == 1, tags=() if tags == "[]" else tuple(json.loads(tags)))
+    row = [*same, listed == 1, () if tags == "[]" else tuple(json.loads(tags))]
+    return MemoryRow(*row)
 
 
 def bindings_of(row: MemoryRow, slot: int, version: int) -> tuple[Binding, ...]:
