@@ -28,7 +28,7 @@ PATIENT = Deadlines(query=60.0)
 async def until(condition: Callable[[], object]) -> None:
     """Waits for the condition; the bound only ends a hang."""
     async with asyncio.timeout(60):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
@@ -125,9 +125,11 @@ async def test_the_child_ends_when_its_input_closes(tmp_path: Path) -> None:
     child = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
-    assert child.stdout is not None
+    assert child.stdin is not None and child.stdout is not None
     await child.stdout.readexactly(4)
-    await child.communicate()
+    child.stdin.close()
+    async with asyncio.timeout(60):
+        await child.communicate()
     assert child.returncode == 0
 
 
