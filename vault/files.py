@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hiveminddb.errors import TooLarge, Unavailable
+from hiveminddb.errors import TooLarge, Unavailable, VaultError
 from hiveminddb.vault import topics
 from hiveminddb.vault.system import Unreadable, is_marked_unread, is_written_to, translated
 
@@ -74,7 +74,7 @@ class Reading:
         Raises FileNotFoundError for no file, Unreadable for one to leave alone, TooLarge, and Unavailable for one
         that is written to all the time. System errors are for `translated`.
         """
-        with folder_of(self._root, self._path) as (folder, name):
+        with _missing_is_meant(self._root), folder_of(self._root, self._path) as (folder, name):
             fd = open_to_read(folder, name)
         try:
             return self._look(fd)
@@ -122,13 +122,16 @@ def read(root: Path, path: str, known_size: int | None = None) -> FileText | Non
 
 
 def look(root: Path, path: str) -> Stat | None:
-    """The state of a regular file without opening it; None if there is none."""
+    """The state of a file without opening it; None if there is none, Unreadable for one to leave alone."""
     with translated(path):
         try:
-            with folder_of(root, path) as (folder, name):
-                return look_in(folder, name)
+            with _missing_is_meant(root), folder_of(root, path) as (folder, name):
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return None
+    if not stat.S_ISREG(found.st_mode):
+        raise Unreadable(f"not a regular file: {path!r}", "links are not followed; put the file itself there")
+    return stat_of(found)
 
 
 def look_in(folder: int, name: str) -> Stat | None:
@@ -156,7 +159,10 @@ def folder_of(root: Path, path: str, create: bool = False) -> Iterator[tuple[int
     """The folder a topic file is in, as an open descriptor, and its name there; no link on the way is followed."""
     topics.topic_of(path)
     *parts, name = path.split("/")
-    fd = os.open(root, _FOLDER)
+    try:
+        fd = os.open(root, _FOLDER)
+    except FileNotFoundError as error:
+        raise VaultError(f"the vault folder has vanished: {root}", "mount its disk, or see `hmd doctor`") from error
     try:
         for part in parts:
             below = _below(fd, part, create)
@@ -196,6 +202,17 @@ def decoded(data: bytes, path: str) -> str:
     except UnicodeDecodeError as error:
         where = f"byte {error.start} of {path!r}"
         raise Unreadable(f"not UTF-8: {where}", "the file is left alone; save it as UTF-8") from error
+
+
+@contextmanager
+def _missing_is_meant(root: Path) -> Iterator[None]:
+    """A file missing from a folder that is not the vault any more is not a removed file."""
+    try:
+        yield
+    except FileNotFoundError:
+        if not (root / topics.RESERVED).is_dir():
+            raise VaultError(f"the folder is not the vault any more: {root}", "mount its disk") from None
+        raise
 
 
 def _below(fd: int, part: str, create: bool) -> int:

@@ -24,10 +24,10 @@ from hiveminddb.errors import TooLarge, VaultError
 from hiveminddb.vault import files, system
 from hiveminddb.vault.files import Stat
 from hiveminddb.vault.system import Unreadable, translated
+from hiveminddb.vault.topics import RESERVED
 
 log = logging.getLogger(__name__)
 
-FOLDER = ".hivemind"
 SWAP = "swap"
 # Where a folder of the vault is on another file system, its replaced files stay there too.
 SWAP_BESIDE = ".hivemind-swap"
@@ -94,6 +94,7 @@ class Held:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._kept: dict[str, _Kept] = {}
+        self._recovered = False
 
     def home_for(self, folder: int, path: str) -> str:
         """The folder of the vault whose swap folder serves this file: "" for the vault's own."""
@@ -104,11 +105,11 @@ class Held:
     @contextmanager
     def opened(self, home: str) -> Iterator[int]:
         """A swap folder as a descriptor."""
-        where = self._root / home / SWAP_BESIDE if home else self._root / FOLDER / SWAP
+        where = self._root / home / SWAP_BESIDE if home else self._root / RESERVED / SWAP
         try:
             where.mkdir(0o700, exist_ok=True)
         except FileNotFoundError as error:
-            raise VaultError(f"the vault has lost its folder {FOLDER}: {self._root}", "see `hmd doctor`") from error
+            raise VaultError(f"the vault has lost its folder {RESERVED}: {self._root}", "see `hmd doctor`") from error
         fd = os.open(where, _OPEN)
         try:
             yield fd
@@ -157,7 +158,11 @@ class Held:
         self._kept.pop(held, None)
 
     def late(self) -> list[Late]:
-        """What came into replaced files since; those that are at rest and hold nothing new are dropped."""
+        """What came into replaced files since, or before a crash; those at rest that hold nothing new are dropped."""
+        if not (self._root / RESERVED).is_dir():
+            return []
+        if not self._recovered:
+            self._recover()
         now = time.monotonic()
         over = set(list(self._kept)[: max(0, len(self._kept) - MAX_HELD)])
         due = [held for held, kept in self._kept.items() if not kept.reported and (now >= kept.due or held in over)]
@@ -167,7 +172,7 @@ class Held:
     def settle(self, late: Late) -> None:
         """From now on a late text is what is known to be in its file; the file is dropped when it is at rest."""
         kept = self._kept.pop(late.token, None)
-        if kept is None:
+        if kept is None or not (self._root / RESERVED).is_dir():
             return
         token = Token.fresh(late.path, NOTHING, files.digest_of(late.text))
         with translated(late.path), self.opened(kept.home) as swap, suppress(FileNotFoundError):
@@ -176,17 +181,10 @@ class Held:
             os.fsync(swap)
             self._kept[held] = _Kept(kept.home, late.path, token.expected, time.monotonic() + GRACE)
 
-    def recover(self) -> list[Late]:
-        """Take charge of what a crash left behind; edits nobody knows of are returned."""
-        for home in ["", *self._homes_beside()]:
-            with translated(home or FOLDER), self.opened(home) as swap:
-                self._take_over(swap, home)
-        return self.late()
-
     def reading_shows(self) -> bool:
         """Whether this file system lets us know that somebody read a file."""
         name = "new-" + secrets.token_hex(8)
-        with translated(FOLDER), self.opened("") as swap:
+        with translated(RESERVED), self.opened("") as swap:
             _written(swap, name, b"x")
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=swap)
             try:
@@ -194,6 +192,12 @@ class Held:
             finally:
                 os.close(fd)
                 os.unlink(name, dir_fd=swap)
+
+    def _recover(self) -> None:
+        for home in ["", *self._homes_beside()]:
+            with translated(home or RESERVED), self.opened(home) as swap:
+                self._take_over(swap, home)
+        self._recovered = True
 
     def _late(self, held: str, force: bool) -> Late | None:
         kept = self._kept[held]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hiveminddb.errors import DiskFull, InvalidInput, TooLarge
+from hiveminddb.errors import DiskFull, InvalidInput, TooLarge, Unavailable
 from hiveminddb.vault import files, system
 from hiveminddb.vault.files import MAX_FILE_BYTES, Stat
 from hiveminddb.vault.held import NOTHING, Held, Late, Token, Written
@@ -32,15 +32,18 @@ class Swap:
     def write(self, path: str, text: str, expected: str | None) -> Written:
         """Put a text in place of the file with digest `expected` (None: of no file), keeping what was really there."""
         data = _encoded(path, text)
-        with translated(path), self._folders(path, create=True) as (swap, home, folder, name):
-            _refuse_irregular(folder, name, path)
-            token = Token.fresh(path, files.digest_of(data), expected or NOTHING)
-            held = self._held.stage(swap, token, data, like=(folder, name))
-            placed = files.stat_of(os.stat(held, dir_fd=swap, follow_symlinks=False))
-            kept = self._placed(swap, held, token, folder, name)
-            os.fsync(folder)
-            os.fsync(swap)
-            return Written(placed, self._looked_at(swap, home, kept, token, folder, name) if kept else None)
+        try:
+            with translated(path), self._folders(path, create=True) as (swap, home, folder, name):
+                _refuse_irregular(folder, name, path)
+                token = Token.fresh(path, files.digest_of(data), expected or NOTHING)
+                held = self._held.stage(swap, token, data, like=(folder, name))
+                placed = files.stat_of(os.stat(held, dir_fd=swap, follow_symlinks=False))
+                kept = self._placed(swap, held, token, folder, name)
+                os.fsync(folder)
+                os.fsync(swap)
+                return Written(placed, self._looked_at(swap, home, kept, token, folder, name) if kept else None)
+        except FileNotFoundError as error:
+            raise Unavailable(f"a folder vanished while writing {path!r}", "it is tried again") from error
 
     def append(self, path: str, addition: str, expected: Stat) -> Written | None:
         """Add text to a file that is as expected; None if it is not.
@@ -57,29 +60,30 @@ class Swap:
 
     def remove(self, path: str, expected: str) -> Late | None:
         """Take a file away; what it held is returned if that is not the expected text."""
-        with translated(path), self._folders(path) as (swap, home, folder, name):
-            _refuse_irregular(folder, name, path)
-            token = Token.fresh(path, NOTHING, expected)
-            held = self._held.name(swap, token)
-            try:
+        try:
+            with translated(path), self._folders(path) as (swap, home, folder, name):
+                _refuse_irregular(folder, name, path)
+                token = Token.fresh(path, NOTHING, expected)
+                held = self._held.name(swap, token)
                 system.rename_new(folder, name, swap, held)
-            except FileNotFoundError:
-                return None
-            os.fsync(folder)
-            os.fsync(swap)
-            return self._looked_at(swap, home, held, token, folder, name)
+                os.fsync(folder)
+                os.fsync(swap)
+                return self._looked_at(swap, home, held, token, folder, name)
+        except FileNotFoundError:
+            return None
 
     def late(self) -> list[Late]:
-        """What slow writers put into files we had replaced; call it every second or so."""
+        """What slow writers put into files we had replaced; call it every second or so.
+
+        At the first call also what a crash left behind, except what is ours or was known.
+        """
         return self._held.late()
 
     def settle(self, late: Late) -> None:
         """Let go of a late or displaced text: it is safe elsewhere now."""
         self._held.settle(late)
 
-    def recover(self) -> list[Late]:
-        """At start: drop what a crash left behind, except edits nobody knows of; those are returned."""
-        return self._held.recover()
+    recover = late
 
     def unread_since_write(self, path: str, written: Stat) -> bool:
         """True only if it is certain that nobody read the file since we wrote it, whatever was written to it since."""

@@ -108,7 +108,7 @@ def _unfit(path: str, parts: list[str]) -> str | None:
         sizes = [len(part.encode()) for part in parts]
     except UnicodeEncodeError:
         return "the name is not UTF-8"
-    if any(unicodedata.category(c) == "Cc" for c in path):
+    if not path.isprintable() and any(unicodedata.category(c) == "Cc" for c in path):
         return "control characters in the name"
     if max(sizes) > MAX_NAME_BYTES:
         return f"a part of the path is over {MAX_NAME_BYTES} bytes"
