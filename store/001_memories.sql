@@ -62,6 +62,7 @@ CREATE TABLE memories (
 ) STRICT;
 CREATE INDEX memories_topic ON memories (topic, position, id);
 CREATE INDEX memories_created ON memories (created_at, id);
+CREATE INDEX memories_gone ON memories (text_hash) WHERE invalidated_at IS NOT NULL;
 CREATE INDEX memories_session ON memories (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX memories_user ON memories (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX memories_agent ON memories (agent_id) WHERE agent_id IS NOT NULL;
