@@ -55,14 +55,15 @@ async def test_vectors_are_normalised_alike_each_time_and_near_for_near_meaning(
 
 
 async def test_entering_does_not_wait_for_the_model() -> None:
-    async with real() as embedder:
-        assert embedder.state.name == "loading"
-        assert embedder.dim is None
+    embedder = real()
+    async with embedder:
+        entered = embedder.state
+        assert (entered.name, embedder.dim) == ("loading", None)
         await until(lambda: embedder.state.name == "ready")
         assert embedder.dim == 384
         assert embedder.model_id.startswith("all-minilm-l6-v2.q8_0-")
-    assert embedder.state.name == "off"
-    assert embedder.pid is None
+    left = embedder.state
+    assert (left.name, embedder.pid) == ("off", None)
 
 
 async def test_the_beginning_of_a_huge_text_has_vectors_and_a_query_goes_before_its_passages() -> None:
