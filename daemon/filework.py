@@ -11,7 +11,8 @@ from hiveminddb.errors import HiveMindError, StorageError, Unavailable
 from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault import files
 from hiveminddb.vault.files import Reading, Stat
-from hiveminddb.vault.swap import Late, Swap
+from hiveminddb.vault.held import Late
+from hiveminddb.vault.swap import Swap
 from hiveminddb.vault.system import translated
 from hiveminddb.vault.topics import path_of
 
@@ -83,15 +84,16 @@ class FileWork:
         if same(known, stat):
             self._readings.pop(topic, None)
             return Look(topic, unchanged=True)
-        reading = self._readings.setdefault(topic, Reading(self._swap.root, path))
+        reading = self._readings.get(topic) or Reading(self._swap.root, path, known.size if known else None)
         with translated(path):
             try:
                 file = reading.attempt()
             except FileNotFoundError:
                 file = None
         if file is None:
+            self._readings[topic] = reading
             return None
-        del self._readings[topic]
+        self._readings.pop(topic, None)
         return Look(topic, file, unread=known is not None and self._unread(path, known))
 
     def _unread(self, path: str, known: VaultFile) -> bool:

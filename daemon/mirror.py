@@ -11,8 +11,6 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-from hiveminddb.vault.vault import Vault
-
 from hiveminddb.daemon.agenda import Agenda
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.filework import FileWork, Outcome, same
@@ -24,11 +22,15 @@ from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultFile
-from hiveminddb.vault.swap import Late
+from hiveminddb.vault.held import Late
+from hiveminddb.vault.vault import Vault
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+# Under which name the database keeps the id of the vault it mirrors.
+VAULT_ID = "vault.id"
 
 # Files settled in one round: two transactions serve them all, and the writer is held for tens of milliseconds only.
 ROUND = 128
@@ -102,7 +104,6 @@ class Mirror:
             self._bell.ring()
 
     async def _run(self) -> None:
-        await self._take_late(await self._on_thread(self._vault.swap.recover))
         while True:
             if not self.stopped and time.monotonic() >= self._rescan_at:
                 await self._scan()
@@ -124,6 +125,7 @@ class Mirror:
         if self.stopped:
             log.warning("vault stopped reason=%s", self.stopped)
             return
+        await self._database.write(lambda tx: tx.set_meta(VAULT_ID, self._vault.identity))
         self._agenda.add(topic for topic, stat in found.items() if not same(known.get(topic), stat))
         self._agenda.add(topic for topic in known if topic not in found)
 

@@ -7,17 +7,16 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-
-from hiveminddb.vault.vault import Vault
+from pathlib import Path
 
 from hiveminddb.daemon.api import Api
 from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.config import Config
 from hiveminddb.daemon.embedding_job import EmbeddingJob
 from hiveminddb.daemon.embedding_spec import open_embedder
-from hiveminddb.daemon.lock import data_lock
+from hiveminddb.daemon.lock import data_lock, vault_lock
 from hiveminddb.daemon.memories import Memories
-from hiveminddb.daemon.mirror import Mirror
+from hiveminddb.daemon.mirror import VAULT_ID, Mirror
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.presence import announced
 from hiveminddb.daemon.recall import IndexInUse, Recall
@@ -30,9 +29,11 @@ from hiveminddb.model import NodeId
 from hiveminddb.store import changes, topic_files, vectors
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.index import Index
+from hiveminddb.store.vault_state import meta
 from hiveminddb.sync.clock import Clock
 from hiveminddb.sync.identity import load_or_create, node_id
 from hiveminddb.vault.topics import Topics
+from hiveminddb.vault.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class _Loaded:
     index: Index
     topics: Topics
     last_hlc: int
+    vault_id: str
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
@@ -69,7 +71,7 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         identity = node_id(load_or_create(config.data_dir / KEY))
         database = await stack.enter_async_context(Database(config.data_dir / DATABASE))
         loaded = await database.read(_load)
-        vault = await stack.enter_async_context(Vault(config.vault))
+        vault = await stack.enter_async_context(_vault(stack, config.vault, loaded))
         embedder = await stack.enter_async_context(open_embedder(config.embedding_model))
         in_use, mirror_bell, embed_bell = IndexInUse(loaded.index), Bell(), Bell()
         pipeline = Pipeline(identity, Clock(loaded.last_hlc), Commits(in_use, [mirror_bell, embed_bell]))
@@ -91,6 +93,15 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         yield [*mirror.tasks, embedding.task]
 
 
+def _vault(stack: AsyncExitStack, folder: Path, loaded: _Loaded) -> Vault:
+    """The vault, held against other daemons; one that has vanished is not made anew, the mirror asks about it."""
+    if not loaded.vault_id:
+        folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir():
+        stack.enter_context(vault_lock(folder))
+    return Vault(folder, loaded.vault_id)
+
+
 def _api(config: Config, cases: Memories, identity: NodeId) -> Api:
     guard = guard_for(config.listen_addr.host, config.data_dir / TOKEN)
     return Api(cases, guard, Health("ok", VERSION, identity), config.settings)
@@ -100,4 +111,5 @@ def _load(connection: Connection) -> _Loaded:
     index = Index.load(connection)
     if in_use := vectors.active(connection):
         index.use_vectors(in_use.dimensions, vectors.load(connection))
-    return _Loaded(index, Topics(topic_files.living_topics(connection)), changes.last_hlc(connection))
+    topics = Topics(topic_files.living_topics(connection))
+    return _Loaded(index, topics, changes.last_hlc(connection), meta(connection, VAULT_ID))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from hiveminddb.vault.renames import Gone, New, pair
-
 from hiveminddb.daemon.settling import Look, Settler
 from hiveminddb.daemon.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
+from hiveminddb.vault.renames import Seen, pair
 
 # Long enough for the two halves of a rename and for an editor that saves by rename; too short for anyone to notice.
 PATIENCE = 0.3
@@ -55,13 +54,13 @@ class Renaming:
         if not arrived or not self._since:
             return {}
         new = [
-            New(look.topic, look.file.stat.inode, look.file.digest, look.file.text)
+            Seen(look.topic, look.file.stat.inode, look.file.digest, look.file.text)
             for look in arrived
             if look.file and vault_state.vault_file(tx.connection, look.topic) is None
         ]
         return pair([self._gone(tx, topic) for topic in self._since], new) if new else {}
 
-    def _gone(self, tx: Transaction, topic: str) -> Gone:
+    def _gone(self, tx: Transaction, topic: str) -> Seen:
         known = vault_state.vault_file(tx.connection, topic)
         inode, digest = (known.inode, known.digest) if known else (0, "")
-        return Gone(topic, inode, digest, file_text(tx.entries_of(topic)))
+        return Seen(topic, inode, digest, file_text(tx.entries_of(topic)))

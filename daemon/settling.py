@@ -17,8 +17,8 @@ from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.vault.files import FileText, Stat, digest_of
+from hiveminddb.vault.held import Late
 from hiveminddb.vault.reconcile import render
-from hiveminddb.vault.swap import Late
 from hiveminddb.vault.topics import Topics, topic_of
 
 

@@ -41,7 +41,7 @@ def invalidated_with(connection: apsw.Connection, text_hash: bytes, since: int) 
 
 
 def living_with(connection: apsw.Connection, keyword: str) -> list[str]:
-    """Topics that may hold the keyword in a living memory: exact for ASCII but for letter case, all for other scripts."""
+    """Topics that may hold the keyword in a living memory: exact for ASCII, all topics for other scripts."""
     if not keyword.isascii():
         return living_topics(connection)
     escaped = keyword.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

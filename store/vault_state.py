@@ -42,6 +42,12 @@ class VaultBase:
     extra: tuple[int, ...] = ()
 
 
+def meta(connection: apsw.Connection, key: str) -> str:
+    """A small fact kept under a name, empty where there is none."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else ""
+
+
 def vault_file(connection: apsw.Connection, topic: str) -> VaultFile | None:
     """What is known of a file, None for an unknown one."""
     row = connection.execute(f"SELECT {_FILE} FROM vault_files WHERE topic = ?", (topic,)).fetchone()
