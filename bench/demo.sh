@@ -12,7 +12,12 @@ for name in $(compgen -e | grep -E '^(HIVEMIND|AGENT_MEMORY)' || true); do unset
 export HIVEMIND_DATA_DIR=$scratch/data HIVEMIND_VAULT=$vault HIVEMIND_LISTEN_ADDR=127.0.0.1:0
 
 step() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
-run() { printf '\033[2m$ hmd %s\033[0m\n' "$*"; "$hmd" "$@"; }
+say() {
+    local word line='$ hmd'
+    for word in "$@"; do case $word in *' '*) line="$line \"$word\"" ;; *) line="$line $word" ;; esac; done
+    printf '\033[2m%s\033[0m\n' "$line"
+}
+run() { say "$@"; "$hmd" "$@"; }
 
 # Words that a file was given a moment ago are found as soon as the daemon has seen it.
 found() {
@@ -59,18 +64,19 @@ run up
 run status
 
 step "An agent adds a memory; it is in its file at once"
+say add --topic people --agent demo "Caroline prefers short stand-ups before ten."
 added=$("$hmd" --json add --topic people --agent demo "Caroline prefers short stand-ups before ten.")
-printf '\033[2m$ hmd add --topic people --agent demo "Caroline prefers short stand-ups before ten."\033[0m\n'
 id=$(printf '%s' "$added" | sed -n 's/.*"id": *"\([a-z2-7]*\)".*/\1/p' | head -n 1)
 run show people
 
 step "A person edits a file in any editor; the daemon has it at once"
 printf '## 2026-02-02 11:00:00 UTC\n\nThe nightly export moved to 03:15, after the backups.\n\n' >> "$vault/billing-service.md"
 found "nightly export" "03:15"
-run search "when does the export run"
+run search --limit 2 "when does the export run"
 
 step "Found by meaning, not only by words"
-run search "who must not eat almonds"
+found "who must not eat almonds" "allergic to nuts"
+run search --limit 1 "who must not eat almonds"
 
 step "A memory has a history: the person corrects the agent's in the file"
 sed -i.old 's/before ten/before nine/' "$vault/people.md" && rm "$vault/people.md.old"
