@@ -70,6 +70,8 @@ def _log_to_stderr(level: str) -> None:
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
     # Uvicorn warns of every malformed request; the caller is told, and who can connect could fill the log.
+    # Watchfiles counts events; what they meant is told by the mirror.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
