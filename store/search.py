@@ -16,6 +16,7 @@ from hiveminddb.store.cues import TERMS, Cues, index_text, legible, lookup_text,
 from hiveminddb.store.filters import Filters
 from hiveminddb.store.index import Index
 from hiveminddb.store.ranking import WEIGHTS, Signals, Weights
+from hiveminddb.store.retired import retired
 from hiveminddb.store.view import View
 
 Mode = Literal["hybrid", "lexical", "vector"]
@@ -70,11 +71,34 @@ def search(connection: apsw.Connection, index: Index, query: Query, weights: Wei
         signals = _signals(connection, index, view, query, scope, cosines, weights)
         raw, parts = ranking.arms(signals, view.columns, allowed, weights)
         candidates = allowed & _found(signals)
+        if query.mode != "lexical" and "lexical" in parts:
+            # Of a talk also the turn after one that matches: it is brought in by no word, and here by no vector.
+            candidates |= allowed & (parts["lexical"] > 0) & (view.columns.session != NONE)
     scores = ranking.total(parts, view.count)
     rows = ranking.best(scores, candidates, view.ids, query.limit)
-    return SearchResult(
-        tuple(_scored(view, raw, scores, candidates, row, query.explain) for row in rows.tolist()), mode
-    )
+    hits = [_scored(view, raw, scores, candidates, row, query.explain) for row in rows.tolist()]
+    if query.filters.include_invalidated and mode != "vector":
+        hits = _with_retired(connection, index, query, hits, weights)
+    return SearchResult(tuple(hits), mode)
+
+
+def _with_retired(
+    connection: apsw.Connection, index: Index, query: Query, hits: Sequence[Scored], weights: Weights
+) -> list[Scored]:
+    text = read_query(legible(query.text), ()).text
+    terms = list(dict.fromkeys(index.tokenizer.terms(lookup_text(text))))[:TERMS]
+    found = [
+        Scored(
+            one.id,
+            one.slot,
+            weights.lexical * one.share,
+            {"invalidated": Arm(rank, one.share)} if query.explain else None,
+        )
+        for rank, one in enumerate(
+            retired(connection, index.tokenizer, terms, query.filters, query.limit) if terms else (), start=1
+        )
+    ]
+    return sorted([*hits, *found], key=lambda hit: (-hit.score, hit.id))[: query.limit]
 
 
 def known_names(index: Index, filters: Filters) -> frozenset[str]:

@@ -344,3 +344,22 @@ def test_without_weights_only_the_vectors_speak() -> None:
     mute = replace(ranking.WEIGHTS, lexical=0.0, group=0.0)
     query = Query("deploy", np.array([1, 0, 0, 0], np.float32))
     assert search(store.connection, store.index, query, mute).hits[0].id == "b" * 20
+
+
+def test_invalidated_memories_are_found_where_asked_for_and_only_there() -> None:
+    store = Searched()
+    store.put(memory("a" * 20, "the old staging server"), memory("b" * 20, "the new staging server", user_id="u1"))
+    store.put(memory("a" * 20, "the old staging server", invalidated_at=9))
+    assert store.ids("staging server") == ["b" * 20]
+    both = Filters(include_invalidated=True)
+    assert set(store.ids("staging server", filters=both)) == {"a" * 20, "b" * 20}
+    assert store.ids("old", filters=both) == ["a" * 20]
+    assert store.ids("staging", filters=Filters(user_id="u1", include_invalidated=True)) == ["b" * 20]
+    assert store.ids("", filters=both) == []
+
+
+def test_without_vectors_an_answer_is_found_by_the_question_before_it() -> None:
+    store = Searched()
+    talk(store, session_id="s1", speaker="Ann")
+    assert set(store.ids("Lisbon")) == {"a" * 20, "b" * 20}
+    assert store.ids("Lisbon", mode="lexical") == ["a" * 20]
