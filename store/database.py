@@ -47,7 +47,7 @@ class Database:
         try:
             connection = await self._loop.run_in_executor(self._pool, self._open)
         except BaseException:
-            self._pool.shutdown()
+            await asyncio.to_thread(self._close)
             raise
         self._writer = Writer(connection, self.path, self._on_commit)
         self._writer.start()
@@ -57,7 +57,8 @@ class Database:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._writer is not None
-        await asyncio.to_thread(self._close, self._writer)
+        await asyncio.to_thread(self._writer.stop)
+        await asyncio.to_thread(self._close)
         self._writer = None
 
     def _open(self) -> apsw.Connection:
@@ -69,8 +70,7 @@ class Database:
             schema.migrate(connection)
             return connection
 
-    def _close(self, writer: Writer) -> None:
-        writer.stop()
+    def _close(self) -> None:
         self._pool.shutdown()
         # The writer's last, so that it folds the log into the file.
         for connection in reversed(self._connections):

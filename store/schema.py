@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +17,10 @@ LATEST = len(MIGRATIONS)
 
 # Tells our files from any other SQLite database: "HMDB".
 APPLICATION_ID = 0x484D4442
+
+# Where SQLite's file format keeps what must be known before the file is opened.
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES, _VERSION_AT, _OWNER_AT = 100, 60, 68
 
 _BUSY_MS = 5000
 _WRITER_CACHE_KB = 32 * 1024
@@ -50,17 +55,34 @@ def _open(path: Path, flags: int, cache_kb: int) -> apsw.Connection:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raises for a file of a newer version or of another program, before anything is written to it."""
-    if not path.exists() or path.stat().st_size == 0:
+    """Raises for a file of a newer version or of another program, before anything is written to it or beside it."""
+    with path.open("rb") if path.exists() else nullcontext() as file:
+        header = file.read(_HEADER_BYTES) if file else b""
+    if not header:
         return
+    if not header.startswith(_MAGIC):
+        raise _foreign(path)
+    owner = int.from_bytes(header[_OWNER_AT : _OWNER_AT + 4])
+    if owner not in (0, APPLICATION_ID) or (owner == 0 and not _unclaimed(path)):
+        raise _foreign(path)
+    _refuse_newer(path, int.from_bytes(header[_VERSION_AT : _VERSION_AT + 4]))
+
+
+def _unclaimed(path: Path) -> bool:
+    """Whether a file without an owner is empty, or ours with the first step still in the log."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        version, owner = connection.pragma("user_version"), connection.pragma("application_id")
-        empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+        owner: int = connection.pragma("application_id")
+        return owner == APPLICATION_ID or connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
     finally:
         connection.close()
-    if owner != APPLICATION_ID and not empty:
-        raise Corrupt(f"not a HiveMindDB database: {path}", "point the data folder at an empty folder")
+
+
+def _foreign(path: Path) -> Corrupt:
+    return Corrupt(f"not a HiveMindDB database: {path}", "move the file away, or point the data folder elsewhere")
+
+
+def _refuse_newer(path: Path, version: int) -> None:
     if version > LATEST:
         raise NewerDatabase(
             f"the database has schema {version}, this program knows up to {LATEST}: {path}",
@@ -71,6 +93,7 @@ def refuse_foreign(path: Path) -> None:
 def migrate(connection: apsw.Connection) -> int:
     """Brings the file to the latest schema, each step in its own transaction; the number of steps taken."""
     version = connection.pragma("user_version")
+    _refuse_newer(Path(connection.filename), version)
     for number, name in enumerate(MIGRATIONS[version:], start=version + 1):
         script = files(__package__).joinpath(name).read_text("utf-8")
         with connection:

@@ -7,10 +7,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import apsw
-
 from hiveminddb.model import Change, DocumentId, NodeId
-from hiveminddb.store.database import Database
+from hiveminddb.store.database import Connection
 from hiveminddb.store.rows import MemoryRow, text_hash
 from hiveminddb.store.transaction import Transaction
 
@@ -18,7 +16,7 @@ NODE = "node-a"
 HEADING = "## 2025-03-01 10:00:00 UTC\n\n"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
-PROJECTIONS = ("documents", "memories", "memory_tags", "versions", "entries_docsize")
+PROJECTIONS = ("documents", "memories", "memory_tags", "versions")
 
 
 def new_id(random_: random.Random | None = None) -> str:
@@ -89,20 +87,17 @@ def project(tx: Transaction, n: int, change: Change) -> None:
     tx.put_memory(row_of(**fields), n)
 
 
-async def fill(database: Database, rows: Sequence[MemoryRow]) -> None:
-    await database.write(lambda tx: add(tx, *rows))
-
-
-def dump(connection: apsw.Connection, tables: Sequence[str] = PROJECTIONS) -> dict[str, list[Any]]:
+def dump(connection: Connection, tables: Sequence[str] = PROJECTIONS) -> dict[str, list[Any]]:
     """Every row of those tables, and every term of the full-text index."""
     rows: dict[str, list[Any]] = {
         table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables
     }
+    rows["indexed"] = connection.execute("SELECT id, sz FROM entries_docsize ORDER BY id").fetchall()
     rows["terms"] = connection.execute("SELECT * FROM entries_terms ORDER BY term, doc, offset").fetchall()
     return rows
 
 
-def found(connection: apsw.Connection, words: str) -> list[str]:
+def found(connection: Connection, words: str) -> list[str]:
     """The ids the full-text index has for those words."""
     rows = connection.execute(
         "SELECT m.id FROM entries e JOIN memories m ON m.slot = e.rowid WHERE entries MATCH ? ORDER BY m.id", (words,)
