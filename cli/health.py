@@ -12,7 +12,7 @@ from hiveminddb.cli.text import pad, visible, wrap
 
 _INDENT = 10
 _MIRRORED = "mirrored"
-_READY = "ready"
+_READY, _OFF = "ready", "off"
 
 
 @command()
@@ -60,11 +60,13 @@ def _vault(now: Status) -> tuple[str, bool]:
 def _search(now: Status) -> tuple[str, bool]:
     words = {"hybrid": "by words and by meaning", "lexical": "by words only", "vector": "by meaning only"}
     told = words.get(now.search.mode, now.search.mode)
-    return (f"{told}: {now.search.note}", False) if now.search.note else (told, True)
+    return (now.search.note.removeprefix("searched "), False) if now.search.note else (told, True)
 
 
 def _model(now: Status) -> tuple[str, bool]:
     model = now.embedding
+    if model.state == _OFF:
+        return f"off: {model.reason}" if model.reason else "off", True
     count = f"{amount(model.vectors, 'vector')}" + (f", {model.missing:,} to come" if model.missing else "")
     state = "" if model.state == _READY else f", {model.state}"
     told = f"{model.model}{state}, {count}"
@@ -74,7 +76,7 @@ def _model(now: Status) -> tuple[str, bool]:
 def _pending(now: Status) -> str:
     todo = [
         (now.pending.mirror, f"{amount(now.pending.mirror, 'file')} to write"),
-        (now.pending.embed, f"{amount(now.pending.embed, 'text')} to embed"),
+        (now.pending.embed if now.embedding.state != _OFF else 0, f"{amount(now.pending.embed, 'text')} to embed"),
     ]
     return ", ".join(words for count, words in todo if count) or "nothing"
 

@@ -58,7 +58,7 @@ def show(hits: Hits) -> None:
         say(_heading(hit.memory))
         _body(hit)
     if hits.note:
-        note(f"note: {visible(hits.note)}")
+        note("\n".join(wrap(f"note: {visible(hits.note)}", columns())))
 
 
 def _heading(memory: Memory) -> str:
