@@ -104,22 +104,18 @@ def _middle(units: Sequence[_Unit], gap: str, base: Sequence[str], front_matter:
     """Slots of the part of the file that changed."""
     if not gap:
         return []
-    cuts = [_cut(unit.text, markdown.front_matter_end(unit.text) if n == 0 else 0) for n, unit in enumerate(units)]
+    cuts = [
+        markdown.pieces(unit.text, markdown.front_matter_end(unit.text) if n == 0 else 0)
+        for n, unit in enumerate(units)
+    ]
     old = [_Piece(text, n, part) for n, cut in enumerate(cuts) for part, text in enumerate(cut)]
-    new = _cut(gap, front_matter)
+    new = markdown.pieces(gap, front_matter)
     pairs = _Matching([piece.text for piece in old], new).pairs
     found = [old[pairs[n]] if n in pairs else None for n in range(len(new))]
     drafts = _Drafts(units, cuts)
     for text, piece in zip(new, found, strict=True):
         drafts.add(text, piece)
     return [slot for unit, text in drafts.finished() for slot in _shared_out(unit, text, base)]
-
-
-def _cut(text: str, after: int = 0) -> list[str]:
-    starts = markdown.dated_lines(text, after)
-    if not starts or starts[0] != 0:
-        starts = [0, *starts]
-    return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True) if a < b]
 
 
 class _Drafts:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel
@@ -13,6 +15,7 @@ from rapidfuzz.distance import Indel
 EXACT_PRODUCT = 300_000_000
 OPCODES_PRODUCT = 20_000_000
 SAMPLE = 2_000
+_ENTRY = re.compile(r"\n(?=\ufeff?##[ \t]+[0-9]{4}-[0-9]{2}-[0-9]{2})")
 CONTEXT = 12
 MAX_HUNKS = 200
 
@@ -48,14 +51,26 @@ def middles(a: str, b: str) -> tuple[int, int]:
 
 
 def distance(a: str, b: str) -> int:
-    """Characters deleted plus characters inserted between two texts; for huge differences an upper bound."""
+    """Characters deleted plus characters inserted, entry by entry; for huge differences an upper bound.
+
+    Entries of different dates have nothing in common, however alike their headings are: to lack one entry and have
+    another is not a small change of the one into the other.
+    """
     start, end = middles(a, b)
-    a, b = a[start : len(a) - end], b[start : len(b) - end]
-    if len(a) * len(b) > EXACT_PRODUCT:
-        a, b = _without_common_lines(a, b)
-    if len(a) * len(b) > EXACT_PRODUCT:
-        return len(a) + len(b)
-    return int(Indel.distance(a, b))
+    touched = (_lines_touched(a, start, len(a) - end), _lines_touched(b, start, len(b) - end))
+    if not any(_ENTRY.search("\n" + lines) for lines in touched):
+        return _letters(a[start : len(a) - end], b[start : len(b) - end])
+    start = a.rfind("\n##", 0, start) + 1
+    begins = a.find("\n##", len(a) - end)
+    end = len(a) - begins - 1 if begins >= 0 else 0
+    olds, news = _by_heading(a[start : len(a) - end]), _by_heading(b[start : len(b) - end])
+    pairs = (zip_longest(olds[key], news[key], fillvalue="") for key in olds.keys() | news.keys())
+    return sum(_letters(old, new) for both in pairs for old, new in both if old != new)
+
+
+def _lines_touched(text: str, start: int, end: int) -> str:
+    following = text.find("\n", end)
+    return text[text.rfind("\n", 0, start) + 1 : following if following >= 0 else len(text)]
 
 
 def keeps_old_site(old: str, new: str, text: str) -> bool:
@@ -92,6 +107,26 @@ def longest_rising(values: Sequence[int]) -> set[int]:
         kept.add(values[i])
         i = before[i]
     return kept
+
+
+def _by_heading(text: str) -> defaultdict[str, list[str]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    first, *rest = _ENTRY.split("\n" + text)
+    if first:
+        found[""].append(first)
+    for entry in rest:
+        found[entry.partition("\n")[0]].append(entry)
+    return found
+
+
+def _letters(a: str, b: str) -> int:
+    start, end = middles(a, b)
+    a, b = a[start : len(a) - end], b[start : len(b) - end]
+    if len(a) * len(b) > EXACT_PRODUCT:
+        a, b = _without_common_lines(a, b)
+    if len(a) * len(b) > EXACT_PRODUCT:
+        return len(a) + len(b)
+    return int(Indel.distance(a, b))
 
 
 def _around(text: str, start: int, end: int) -> str:

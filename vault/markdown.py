@@ -64,6 +64,14 @@ def dated_lines(text: str, after: int = 0) -> list[int]:
     return first + [at for at in rest if heading_time(text, at) is not None]
 
 
+def pieces(text: str, after: int = 0) -> list[str]:
+    """The text cut before every line that looks like a dated heading, from `after` on."""
+    starts = dated_lines(text, after)
+    if not starts or starts[0] != 0:
+        starts = [0, *starts]
+    return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True) if a < b]
+
+
 def heading_time(text: str, at: int = 0) -> datetime | None:
     """When the dated heading at this offset says it was written, in UTC; None where there is no such heading."""
     found = _DATED.match(text, at)

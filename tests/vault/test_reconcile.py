@@ -76,3 +76,251 @@ def test_a_plan_applied_to_its_base_is_the_file_again(save: tuple[list[Entry], s
     assert len(placed) == len(set(placed))
     assert set(made.deletes) <= {entry.document for entry in known}
     assert not set(made.deletes) & set(placed)
+
+
+def entry(day: int, body: str) -> str:
+    return f"## 2024-01-{day:02} 10:00:00 UTC\n\n{body}\n\n"
+
+
+def file_of(*days: int, body: str = "some words about this day") -> list[Entry]:
+    """A file with one entry for each of these days of January."""
+    return [Entry("head", "# t\n\n", True), *(Entry(f"day{day}", entry(day, f"{body}, {day}")) for day in days)]
+
+
+def after(present: Sequence[Entry], bases: Sequence[Base], text: str, *, unread: bool = False) -> str:
+    """What the file says once the plan is carried out."""
+    return render(applied(plan(present, bases, text, unread=unread), present, bases))
+
+
+def history(*versions: tuple[str, list[Entry]]) -> list[Base]:
+    """Bases, given oldest first."""
+    made = [Base(n, "mirror" if by == "mirror" else "disk", entries) for n, (by, entries) in enumerate(versions)]
+    return made[::-1]
+
+
+def test_a_stale_buffer_keeps_entries_others_added_since() -> None:
+    seen, present = file_of(1, 2), file_of(1, 2, 3, 4)
+    bases = history(("disk", seen), ("mirror", file_of(1, 2, 3)), ("mirror", present))
+    result = after(present, bases, render(seen).replace("day, 2", "day, 2, edited"))
+    assert "day, 2, edited" in result
+    assert "day, 3" in result and "day, 4" in result
+
+
+def test_a_stale_buffer_keeps_what_peers_wrote_into_another_entry() -> None:
+    seen = file_of(1, 2)
+    present = [seen[0], Entry("day1", entry(1, "a peer wrote this instead")), seen[2]]
+    bases = history(("disk", seen), ("mirror", present))
+    made = plan(present, bases, render(seen).replace("day, 2", "day, 2, edited"))
+    assert made.base == 1
+    assert [edit.document for edit in made.edits] == ["day2"]
+
+
+def test_a_stale_buffer_keeps_an_entry_that_agent_memory_appended() -> None:
+    seen, present = file_of(1, 2), file_of(1, 2, 3)
+    bases = history(("mirror", seen), ("disk", present))
+    made = plan(present, bases, render(seen).replace("day, 1", "day one"))
+    assert (made.base, made.deletes) == (1, ())
+
+
+def test_a_save_undone_in_part_does_not_resurrect_what_its_author_deleted() -> None:
+    versions = [[Entry("head", text, True)] for text in ("hello\n", "hello world\n")]
+    bases = history(*(("disk", version) for version in versions))
+    assert after(versions[-1], bases, "hello there\n") == "hello there\n"
+
+
+def test_a_save_undone_in_part_does_not_resurrect_it_after_somebody_elses_write_either() -> None:
+    first, second = file_of(1, body="hello"), file_of(1, body="hello world and more of it")
+    present = [*second, Entry("day9", entry(9, "from an agent"))]
+    bases = history(("disk", first), ("disk", second), ("mirror", present))
+    text = render(second).replace("hello world and more of it", "hello there")
+    made = plan(present, bases, text)
+    assert made.base == 1
+    assert made.edits[0].base_text == second[1].text and not made.deletes
+
+
+def test_exactly_an_older_text_is_going_back_on_purpose() -> None:
+    seen, present = file_of(1, 2), file_of(1, 2, 3)
+    bases = history(("mirror", seen), ("mirror", present))
+    made = plan(present, bases, render(seen))
+    assert (made.base, made.deletes) == (0, ("day3",))
+
+
+def test_exactly_an_older_text_changes_nothing_when_nobody_read_the_newer_one() -> None:
+    seen, present = file_of(1, 2), file_of(1, 2, 3)
+    bases = history(("mirror", seen), ("mirror", present))
+    assert plan(present, bases, render(seen), unread=True).changes_nothing
+
+
+def test_an_append_needs_no_reading() -> None:
+    seen, present = file_of(1), file_of(1, 2)
+    bases = history(("mirror", seen), ("mirror", present))
+    made = plan(present, bases, render(present) + entry(3, "appended"), unread=True)
+    assert made.base == 0 and len(made.creates) == 1 and not made.deletes
+
+
+def test_a_shortened_new_entry_was_seen_and_stays_short() -> None:
+    seen = file_of(1)
+    present = [*seen, Entry("new", entry(2, "a long text from an agent " * 20))]
+    bases = history(("mirror", seen), ("mirror", present))
+    made = plan(present, bases, render(seen) + entry(2, "short"))
+    assert made.base == 0
+    assert [(edit.document, edit.new_text) for edit in made.edits] == [("new", entry(2, "short"))]
+
+
+def test_a_line_that_an_agent_and_then_a_person_rewrote_is_the_persons() -> None:
+    def state(words: str) -> list[Entry]:
+        return [Entry("head", "# t\n\n", True), Entry("e", entry(1, f"status: {words}"))]
+
+    bases = history(("mirror", state("blue")), ("mirror", state("green, done by agent")))
+    assert "status: closed\n" in after(state("green, done by agent"), bases, render(state("closed")))
+
+
+def test_moving_an_entry_inside_a_file_keeps_its_document() -> None:
+    known = file_of(1, 2, 3)
+    text = render([known[0], known[3], known[1], known[2]])
+    made = plan(known, [Base(1, "mirror", known)], text)
+    assert not made.creates and not made.edits and not made.deletes
+    assert made.order == ("head", "day3", "day1", "day2") and made.moves == ("day3",)
+
+
+def test_an_entry_moved_and_edited_keeps_its_document() -> None:
+    known = file_of(1, 2, 3)
+    text = render([known[0], Entry("", entry(3, "some words about this day, 3 and more")), known[1], known[2]])
+    made = plan(known, [Base(1, "mirror", known)], text)
+    assert [edit.document for edit in made.edits] == ["day3"] and made.moves == ("day3",)
+
+
+def test_a_copy_of_an_entry_is_a_new_one_and_the_first_stays() -> None:
+    known = file_of(1, 2)
+    made = plan(known, [Base(1, "mirror", known)], render([*known, known[1]]))
+    assert [create.text for create in made.creates] == [known[1].text]
+    assert made.order == ("head", "day1", "day2", 0)
+
+
+def test_of_two_equal_entries_each_keeps_its_place() -> None:
+    known = [Entry("a", entry(1, "same")), Entry("b", entry(1, "same")), Entry("c", entry(2, "other"))]
+    made = plan(known, [Base(1, "mirror", known)], render(known).replace("other", "another"))
+    assert [edit.document for edit in made.edits] == ["c"] and made.order == ("a", "b", "c")
+
+
+def test_a_changed_date_keeps_the_document() -> None:
+    known = file_of(1, 2, 3)
+    made = plan(
+        known, [Base(1, "mirror", known)], render(known).replace("## 2024-01-02 10:00:00", "## 2024-05-02 11:11:11")
+    )
+    assert [edit.document for edit in made.edits] == ["day2"] and not made.creates and not made.deletes
+
+
+def test_content_with_dated_headings_stays_one_document() -> None:
+    known = [Entry("log", entry(1, "## 2023-01-01\na\n\n## 2023-01-02\nb")), Entry("next", entry(2, "x"))]
+    text = render(known).replace("\nb", "\nb, edited")
+    made = plan(known, [Base(1, "mirror", known)], text)
+    assert [edit.document for edit in made.edits] == ["log"] and not made.creates and not made.deletes
+
+
+def test_an_unclosed_code_fence_swallows_no_entry_below() -> None:
+    known = file_of(1, 2, 3)
+    typing = render(known).replace("day, 1", "day, 1\n\n```python\nx = 1").replace("day, 3", "day three")
+    made = plan(known, [Base(1, "mirror", known)], typing)
+    assert [edit.document for edit in made.edits] == ["day1", "day3"] and not made.deletes and not made.creates
+
+
+def test_an_entry_appended_below_an_unclosed_code_fence_is_an_entry() -> None:
+    known = [*file_of(1), Entry("open", entry(2, "```\ncode"))]
+    made = plan(known, [Base(1, "mirror", known)], render(known) + entry(3, "appended"))
+    assert [create.text for create in made.creates] == [entry(3, "appended")] and not made.edits
+
+
+def test_an_entry_appended_right_behind_a_last_line_without_line_feed_is_an_entry() -> None:
+    known = [Entry("a", "## 2024-01-01\n\nlast line")]
+    made = plan(known, [Base(1, "disk", known)], "## 2024-01-01\n\nlast line" + entry(3, "appended"))
+    assert not made.edits
+    assert [create.text for create in made.creates] == [entry(3, "appended")]
+    assert render(applied(made, known, [])) == "## 2024-01-01\n\nlast line\n" + entry(3, "appended")
+
+
+def test_a_line_feed_that_rendering_put_in_is_no_edit() -> None:
+    known = [Entry("a", "## 2024-01-01\n\nno end"), Entry("b", entry(2, "x"))]
+    made = plan(known, [Base(1, "mirror", known)], render(known).replace("\nx", "\ny"))
+    assert [edit.document for edit in made.edits] == ["b"]
+
+
+def test_an_emptied_file_deletes_all() -> None:
+    known = file_of(1, 2)
+    assert set(plan(known, [Base(1, "mirror", known)], "\n").deletes) == {"head", "day1", "day2"}
+
+
+def test_an_entry_deleted_elsewhere_but_edited_here_is_named_as_absent() -> None:
+    seen = file_of(1, 2)
+    present = file_of(1)
+    bases = history(("mirror", seen), ("mirror", present))
+    made = plan(present, bases, render(seen).replace("day, 2", "day, 2, edited"))
+    assert made.absent == ("day2",) or made.creates
+
+
+def test_an_entry_cut_in_one_save_and_pasted_in_the_next_is_the_same_document() -> None:
+    full, cut = file_of(1, 2, 3), file_of(1, 3)
+    bases = history(("mirror", full), ("disk", cut))
+    made = plan(cut, bases, render([*cut, full[2]]))
+    assert [create.revives for create in made.creates] == ["day2"]
+
+
+def test_without_bases_equal_entries_are_adopted_and_nothing_is_deleted() -> None:
+    present = file_of(1, 2, 3)
+    made = plan(present, [], render([*present[:2], Entry("", entry(7, "only here"))]))
+    assert made.base == -1 and not made.deletes and not made.edits
+    assert [create.text for create in made.creates] == [entry(7, "only here")]
+
+
+def test_an_entry_appended_to_a_stale_end_follows_what_others_appended() -> None:
+    seen, present = file_of(1), file_of(1, 2)
+    bases = history(("mirror", seen), ("mirror", present))
+    made = plan(present, bases, render(seen) + entry(3, "mine"))
+    assert made.order == ("head", "day1", "day2", 0)
+
+
+def test_a_new_head_stands_before_everything() -> None:
+    known = file_of(1)[1:]
+    made = plan(known, [Base(1, "mirror", known)], "# title\n\n" + render(known))
+    assert made.order == (0, "day1") and made.creates[0].is_head
+
+
+WORDS = st.text(alphabet="abcdefgh \n", min_size=5, max_size=40).map(lambda words: "zz " + words.strip())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(WORDS, min_size=2, max_size=6, unique=True), st.data())
+def test_edits_of_different_entries_from_a_stale_buffer_and_a_peer_both_survive(
+    bodies: list[str], data: st.DataObject
+) -> None:
+    seen = [Entry(f"d{i}", entry(i + 1, body)) for i, body in enumerate(bodies)]
+    mine = data.draw(st.integers(0, len(seen) - 1))
+    theirs = data.draw(st.integers(0, len(seen) - 1).filter(lambda i: i != mine))
+    present = list(seen)
+    present[theirs] = Entry(f"d{theirs}", entry(theirs + 1, bodies[theirs] + " written by a peer"))
+    present.append(Entry("added", entry(20, "an entry added by an agent")))
+    saved = list(seen)
+    saved[mine] = Entry(f"d{mine}", entry(mine + 1, bodies[mine] + " mine"))
+    bases = history(("mirror", seen), ("mirror", present[:-1]), ("mirror", present))
+    made = plan(present, bases, render(saved))
+    assert made.base == 2
+    assert [edit.document for edit in made.edits] == [f"d{mine}"]
+    assert not made.deletes
+
+
+@settings(max_examples=500, deadline=None)
+@given(saves(), saves())
+def test_no_plan_deletes_a_document_that_is_not_in_its_base(
+    one: tuple[list[Entry], str], other: tuple[list[Entry], str]
+) -> None:
+    older = [Entry("x" + entry.document, entry.text, entry.is_head) for entry in one[0]]
+    present = [*other[0], *older[:2]]
+    bases = history(("mirror", older), ("disk", other[0]), ("mirror", present))
+    for text in (one[1], other[1]):
+        for unread in (False, True):
+            made = plan(present, bases, text, unread=unread)
+            base = {entry.document for entry in bases[made.base].entries}
+            assert set(made.deletes) <= base & {entry.document for entry in present}
+            kept = {entry.document for entry in present} - set(made.deletes)
+            assert kept <= set(made.order)
+            assert len(set(made.order)) == len(made.order)
