@@ -15,6 +15,8 @@ Bools = npt.NDArray[np.bool_]
 
 NONE = -1
 _FEWEST = 64
+# Copying a vector costs some times as much as comparing it in its place.
+_GATHER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +107,18 @@ class VectorTable:
         matrix[: len(kept)], rows[: len(kept)] = old_matrix[kept], old_rows[kept]
         self._state = (matrix, rows, len(kept))
 
-    def cosines(self, query: Floats, count: int) -> Floats:
-        """For each of the first rows the cosine of its best passage, NaN where it has none."""
+    def cosines(self, query: Floats, needed: Bools) -> Floats:
+        """For each needed row the cosine of its best passage; NaN where it has none, and for most of the others."""
         matrix, rows, used = self._state
+        count = len(needed)
         # Dropped passages and rows newer than the view fall into one place more, which is cut off.
         places = np.where((rows[:used] < count) & (rows[:used] >= 0), rows[:used], count)
         best = np.full(count + 1, np.nan, np.float32)
-        scores = matrix[:used] @ query
+        chosen = np.flatnonzero(np.append(needed, False)[places])
+        if len(chosen) * _GATHER < used:
+            places, scores = places[chosen], matrix[chosen] @ query
+        else:
+            scores = matrix[:used] @ query
         if self._several:
             np.fmax.at(best, places, scores)
         else:

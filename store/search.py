@@ -62,7 +62,7 @@ def search(connection: apsw.Connection, index: Index, query: Query, weights: Wei
     view = index.view()
     scope = view.scope(query.filters.user_id)
     allowed = view.allowed(connection, query.filters, scope)
-    cosines = _cosines(index, view, query)
+    cosines = _cosines(index, view, query, allowed)
     mode = query.mode if cosines is not None else "lexical"
     if mode == "vector" and cosines is not None:
         raw = parts = {"vector": cosines}
@@ -107,13 +107,13 @@ def known_names(index: Index, filters: Filters) -> frozenset[str]:
     return view.names(view.scope(filters.user_id))
 
 
-def _cosines(index: Index, view: View, query: Query) -> Floats | None:
+def _cosines(index: Index, view: View, query: Query, allowed: Bools) -> Floats | None:
     table = index.vectors
     if query.mode == "lexical" or query.vector is None or table is None or not len(table):
         return None
     # Of a query so long that it has several passages the first says what it is about.
     vector = np.atleast_2d(np.asarray(query.vector, np.float32))[0]
-    return table.cosines(vector, view.count) if len(vector) == table.dimensions else None
+    return table.cosines(vector, view.with_neighbours(allowed)) if len(vector) == table.dimensions else None
 
 
 def _found(signals: Signals) -> Bools:

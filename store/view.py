@@ -72,6 +72,13 @@ class View:
         allowed: Bools = np.logical_and.reduce(masks)
         return allowed
 
+    def with_neighbours(self, rows: Bools) -> Bools:
+        """Those rows, and those that may lend them score."""
+        padded = np.append(rows, False)
+        near = padded[np.minimum(self.columns.previous, self.count)] | padded[np.minimum(self.columns.next, self.count)]
+        joined: Bools = rows | near
+        return joined
+
     def _tagged(self, connection: apsw.Connection, tags: tuple[str, ...]) -> Bools:
         clause, bindings = filter_clause(Filters(tags=tags), "m")
         slots = connection.execute(f"SELECT group_concat(m.slot) FROM memories m WHERE {clause}", bindings).get
