@@ -16,7 +16,7 @@ from hiveminddb.model import Hit
 # Enough to show what else there is, few enough not to bury the literal matches.
 RELATED = 5
 # Cosines of all-MiniLM-L6-v2 for texts that have nothing to do with each other stay below this.
-NEAR = 0.3
+NEAR = 0.25
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -288,3 +289,40 @@ def test_options_may_stand_before_or_after_the_command(home: Place) -> None:
     url = home.hmd("up", "--json").json["url"]
     assert home.hmd("--url", url, "topics", "--json").json == home.hmd("topics", "--json", "--url", url).json
     home.hmd("topics", "--url", "http://127.0.0.1:1", code=3)
+
+
+def test_a_vanished_vault_stops_and_is_answered_by_the_doctor(place: Place) -> None:
+    place.hmd("up")
+    for topic in ("a", "b", "c"):
+        place.hmd("add", f"text of {topic}", "-t", topic)
+    wait_until(lambda: place.hmd("status", "--json").json["pending"]["mirror"] == 0)
+    place.hmd("down")
+    shutil.rmtree(place.vault)
+    place.hmd("up")
+    assert place.hmd("status", "--json").json["vault"]["state"] == "stopped"
+    assert "hmd doctor" in place.hmd("status").out
+    assert "bad       vault" in place.hmd("doctor", code=1).out
+    place.hmd("doctor", "--recreate-vault", "--yes")
+    wait_until((place.vault / "c.md").exists)
+    assert place.hmd("status", "--json").json["vault"]["state"] == "mirrored"
+    assert "text of b" in place.hmd("show", "b").out
+
+
+def test_deleted_files_come_back_or_are_let_go_as_the_person_says(place: Place) -> None:
+    place.hmd("up")
+    with place.mind() as mind:
+        for number in range(40):
+            mind.add(f"text {number}", topic=f"topic-{number}")
+    wait_until(lambda: place.hmd("status", "--json").json["pending"]["mirror"] == 0)
+    for answer, left in (("--restore-files", 40), ("--accept-deletions", 0)):
+        place.hmd("down")
+        for file in place.vault.glob("*.md"):
+            file.unlink()
+        place.hmd("up")
+        assert place.hmd("status", "--json").json["vault"]["state"] == "stopped"
+        assert len(place.hmd("topics", "--json").json) == 40
+        place.hmd("doctor", answer, "--yes")
+        wait_until(lambda left=left: len(list(place.vault.glob("*.md"))) == left)
+        wait_until(lambda left=left: len(place.hmd("topics", "--json").json) == left)
+    place.hmd("restore", "--topic", "topic-7")
+    wait_until((place.vault / "topic-7.md").exists)
