@@ -10,7 +10,8 @@ from hiveminddb import AsyncHiveMind, HiveMind
 NAMES = """
 Added AlreadyRunning Ambiguous Arm AsyncHiveMind Check Conflict Corrupt DiskFull Draft EmbeddingStatus FeedChange
 Forbidden Health HiveMind HiveMindError Hit Hits ImportFile Imported InvalidConfig InvalidInput Line Memory MemoryId
-NewerDatabase NotFound NotReachable Page Pending ReadOnly Refused SearchStatus Setting Status StorageError SwarmStatus TooLarge Topic
+NewerDatabase NotFound NotReachable Page Pending ReadOnly Refused SearchStatus Setting Status StorageError SwarmStatus
+TooLarge Topic
 TopicCount TopicText Unauthorized Unavailable VaultError VaultStatus Version Written
 """.split()
 
