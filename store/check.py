@@ -42,6 +42,7 @@ _NONE_OF = {
     " UNION ALL SELECT * FROM (SELECT j.value, m.id FROM memories m, json_each(m.tags) j EXCEPT"
     " SELECT tag, id FROM memory_tags))",
     "texts missing from the full-text index": "SELECT count(*) FROM memories m WHERE listed AND invalidated_at IS NULL"
+    " AND slot <= (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'fulltext_upto')"
     " AND NOT EXISTS (SELECT 1 FROM entries_docsize e WHERE e.id = m.slot)",
     "texts left over in the full-text index": "SELECT count(*) FROM entries_docsize e WHERE NOT EXISTS"
     " (SELECT 1 FROM memories m WHERE m.slot = e.id AND listed AND invalidated_at IS NULL)",

@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 import apsw
 
 from hiveminddb.errors import Unavailable
-from hiveminddb.store import schema
+from hiveminddb.store import fulltext, schema
 from hiveminddb.store.failures import translated, translating
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.writer import QUEUE_LIMIT, Job, OnCommit, Writer
@@ -45,11 +45,10 @@ class Database:
         self._room = asyncio.Semaphore(QUEUE_LIMIT // 2)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         try:
-            connection = await self._loop.run_in_executor(self._pool, self._open)
+            self._writer = await self._loop.run_in_executor(self._pool, self._open)
         except BaseException:
             await asyncio.to_thread(self._close)
             raise
-        self._writer = Writer(connection, self.path, self._on_commit)
         self._writer.start()
         return self
 
@@ -61,14 +60,15 @@ class Database:
         await asyncio.to_thread(self._close)
         self._writer = None
 
-    def _open(self) -> apsw.Connection:
+    def _open(self) -> Writer:
         with translating(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             schema.refuse_foreign(self.path)
             connection = schema.open_writer(self.path)
             self._connections.append(connection)
             schema.migrate(connection)
-            return connection
+            waiting = fulltext.catch_up(connection)
+            return Writer(connection, self.path, self._on_commit, waiting)
 
     def _close(self) -> None:
         self._pool.shutdown()

@@ -11,6 +11,8 @@ import apsw
 import numpy as np
 import numpy.typing as npt
 
+from hiveminddb.store.fulltext import indexed_upto
+
 # All that is kept of postings; a common term of 100,000 rows takes 0.8 MB.
 CACHE_BYTES = 64 * 1024 * 1024
 # Rows, twice this at most, whose terms are kept as written: a posting is then brought up to date without SQL.
@@ -109,9 +111,8 @@ class Postings:
 
 
 def _read(connection: apsw.Connection, term: str, slots: Slots) -> Posting:
-    # The connection may look at an older moment than the index does: what it cannot see yet is left to the tail.
-    newest: int = connection.execute("SELECT ifnull(max(slot), 0) FROM memories").get
-    upto = int(np.searchsorted(slots, newest, side="right"))
+    # The full-text index is behind, and the connection may look at an older moment: the rest is left to the tail.
+    upto = int(np.searchsorted(slots, indexed_upto(connection), side="right"))
     text: str | None = connection.execute(_DOCUMENTS, (term,)).get
     if text is None:
         return Posting(np.empty(0, np.int32), np.empty(0, np.int32), upto)

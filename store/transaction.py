@@ -11,7 +11,7 @@ import apsw
 from hiveminddb.model import Change
 from hiveminddb.store import changes, memories, vault_state
 from hiveminddb.store.counters import Counters
-from hiveminddb.store.cues import index_text
+from hiveminddb.store.fulltext import FullText, Text
 from hiveminddb.store.outbox import Kind
 from hiveminddb.store.rows import COLUMNS, PLACEHOLDERS, MemoryRow, bindings_of
 
@@ -49,15 +49,15 @@ class Placement:
 class Transaction:
     """The `tx` given to write functions: valid only inside them, on the writer's thread."""
 
-    def __init__(self, connection: apsw.Connection, counters: Counters | None = None) -> None:
+    def __init__(
+        self, connection: apsw.Connection, counters: Counters | None = None, waiting: Sequence[Text] = ()
+    ) -> None:
         self.connection = connection
         self.counters = counters or Counters(connection)
         self.marking = True
         self._cursor = connection.cursor()
         self._callbacks: list[Callable[[], None]] = []
-        # The full-text index would write a segment at every savepoint; it is brought up to date once, at the end.
-        self._indexing: list[tuple[int, str | None]] = []
-        self._start = self._flushed = 0
+        self.fulltext = FullText(connection, waiting)
 
     # -- the log
 
@@ -143,7 +143,7 @@ class Transaction:
         cursor.executemany(_VERSION, (_version(row, n, 1) for row, n in zip(rows, places, strict=True)))
         if tags := [(tag, row.id) for row in rows for tag in set(row.tags)]:
             cursor.executemany(_TAG, tags)
-        self._indexing += [(slot, row.content) for row, slot in zip(rows, slots, strict=True) if row.indexed]
+        self.fulltext.put((slot, row.content) for row, slot in zip(rows, slots, strict=True) if row.indexed)
         self._mark_new(rows, places)
         return slots
 
@@ -185,9 +185,9 @@ class Transaction:
 
     def _reindex(self, old: MemoryRow, row: MemoryRow, slot: int) -> None:
         if old.indexed and (slot != old.slot or not row.indexed):
-            self._indexing.append((old.slot, None))
+            self.fulltext.drop(old.slot)
         if row.indexed and slot != old.slot:
-            self._indexing.append((slot, row.content))
+            self.fulltext.put([(slot, row.content)])
 
     # -- the outbox
 
@@ -247,15 +247,14 @@ class Transaction:
 
     def run(self, work: Callable[[Transaction], T]) -> T:
         """The work's result; when it raises, all it did is undone and nothing that others did."""
-        callbacks, flushed = len(self._callbacks), self._flushed
-        self._start = len(self._indexing)
+        callbacks, flushed = len(self._callbacks), self.fulltext.begin()
         self._cursor.execute("SAVEPOINT work")
         try:
             result = work(self)
         except BaseException:
             self._undo()
-            del self._callbacks[callbacks:], self._indexing[self._start :]
-            self._flushed = flushed
+            del self._callbacks[callbacks:]
+            self.fulltext.undo(flushed)
             raise
         self._cursor.execute("RELEASE work")
         return result
@@ -268,18 +267,8 @@ class Transaction:
             self.counters = Counters(self.connection)
 
     def flush_index(self) -> None:
-        """Brings the full-text index up to date with what was put so far."""
-        pending = self._indexing[self._flushed :]
-        self._cursor.executemany(
-            "INSERT INTO entries (rowid, content) VALUES (?, ?)",
-            ((slot, index_text(content)) for slot, content in pending if content is not None),
-        )
-        self._cursor.executemany(
-            "DELETE FROM entries WHERE rowid = ?", ((slot,) for slot, content in pending if content is None)
-        )
-        # What earlier works put stays listed: undoing the present one would undo this flush.
-        del self._indexing[self._start :]
-        self._flushed = len(self._indexing)
+        """Brings the full-text index up to date with what was put so far, here and by those before."""
+        self.fulltext.flush(self.counters.slot)
 
     def committed(self) -> list[Callable[[], None]]:
         """The callbacks to run now that all is durable."""

@@ -19,6 +19,7 @@ import apsw
 from hiveminddb.errors import Unavailable
 from hiveminddb.store.counters import Counters
 from hiveminddb.store.failures import translated
+from hiveminddb.store.fulltext import Text
 from hiveminddb.store.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ BATCH_LIMIT = 256
 # Frames of 4 KB in the log: copied back when nobody waits, or at the latest when the log has grown to 64 MB.
 _CHECKPOINT_IDLE = 1000
 _CHECKPOINT_BUSY = 16_000
-_IDLE_SECONDS = 0.25
+_IDLE_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -59,7 +60,9 @@ class Job:
 class Writer:
     """Owns the writing connection; `start` and `stop` once each."""
 
-    def __init__(self, connection: apsw.Connection, path: Path, on_commit: OnCommit | None) -> None:
+    def __init__(
+        self, connection: apsw.Connection, path: Path, on_commit: OnCommit | None, waiting: list[Text]
+    ) -> None:
         self._connection = connection
         self._path = path
         self._on_commit = on_commit
@@ -67,6 +70,8 @@ class Writer:
         self._door = Lock()
         self._closed = False
         self._counters: Counters | None = None
+        self._waiting = waiting
+        self._rested = True
         self._log_frames = 0
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
         connection.set_wal_hook(self._grown)
@@ -97,12 +102,14 @@ class Writer:
             going = None not in batch
             if jobs := [job for job in batch if job is not None]:
                 self._commit(jobs)
+            elif not self._rested:
+                self._index()
             if self._log_frames >= (_CHECKPOINT_BUSY if jobs else _CHECKPOINT_IDLE):
                 self._checkpoint()
 
     def _take(self) -> list[Job | None]:
         batch: list[Job | None] = []
-        wait = _IDLE_SECONDS if self._log_frames >= _CHECKPOINT_IDLE else None
+        wait = None if self._rested and self._log_frames < _CHECKPOINT_IDLE else _IDLE_SECONDS
         with suppress(Empty):
             batch.append(self._queue.get(timeout=wait))
             while len(batch) < BATCH_LIMIT and batch[-1] is not None:
@@ -121,13 +128,15 @@ class Writer:
     def _transact(self, jobs: list[Job]) -> list[Callable[[], None]]:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
-        tx = Transaction(connection, self._counters)
+        tx = Transaction(connection, self._counters, self._waiting)
         last = tx.counters.n
         for job in jobs:
             self._attempt(tx, job)
-        tx.flush_index()
+        if tx.fulltext.due:
+            tx.flush_index()
         connection.execute("COMMIT")
-        self._counters = tx.counters
+        self._counters, self._waiting = tx.counters, tx.fulltext.waiting
+        self._rested = not self._waiting
         callbacks = tx.committed()
         if self._on_commit is not None and (n := tx.counters.n) > last:
             on_commit = self._on_commit
@@ -172,6 +181,12 @@ class Writer:
                 waiting.setdefault(job.answer.get_loop(), []).append(job)
         for loop, answered in waiting.items():
             loop.call_soon_threadsafe(_resolve, answered)
+
+    def _index(self) -> None:
+        """Nobody waits: the texts that do are put into the full-text index."""
+        self._commit([Job(Transaction.flush_index, Future())])
+        # Once, also when it failed: the next commit that succeeds asks for it again.
+        self._rested = True
 
     def _grown(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
         self._log_frames = frames

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hiveminddb.model import Change, DocumentId, NodeId
-from hiveminddb.store.database import Connection
+from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.rows import MemoryRow, text_hash
 from hiveminddb.store.transaction import Transaction
 
@@ -95,6 +95,12 @@ def dump(connection: Connection, tables: Sequence[str] = PROJECTIONS) -> dict[st
     rows["indexed"] = connection.execute("SELECT id, sz FROM entries_docsize ORDER BY id").fetchall()
     rows["terms"] = connection.execute("SELECT * FROM entries_terms ORDER BY term, doc, offset").fetchall()
     return rows
+
+
+async def find(database: Database, words: str) -> list[str]:
+    """The ids the full-text index has for those words, once it has caught up."""
+    await database.write(Transaction.flush_index)
+    return await database.read(lambda connection: found(connection, words))
 
 
 def found(connection: Connection, words: str) -> list[str]:

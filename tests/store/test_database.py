@@ -14,7 +14,7 @@ from hiveminddb.store.memories import memory
 from hiveminddb.store.schema import open_reader
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.writer import QUEUE_LIMIT
-from tests.store.making import add, alter, found, row_of
+from tests.store.making import add, alter, find, row_of
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,7 @@ async def test_a_work_that_raises_is_undone_and_harms_no_other_of_its_batch(tmp_
             False,
             True,
         ]
-        assert await database.read(lambda c: found(c, "poison OR good1 OR good2")) == ["good1", "good2"]
+        assert await find(database, "poison OR good1 OR good2") == ["good1", "good2"]
         # The numbers of the work undone were given out again: no gap.
         assert await database.read(changes.last_seq) == await database.read(changes.last_change) == 2
 
@@ -83,7 +83,7 @@ async def test_a_statement_sqlite_refuses_fails_its_own_work_only(tmp_path: Path
         with pytest.raises(StorageError, match="UNIQUE"):
             await database.write(lambda tx: add(tx, row_of("same", "second")))
         await database.write(lambda tx: add(tx, row_of("next", "third")))
-        assert await database.read(lambda c: found(c, "first OR second OR third")) == ["next", "same"]
+        assert await find(database, "first OR second OR third") == ["next", "same"]
 
 
 async def test_callbacks_run_after_the_commit_in_order_and_before_the_caller_is_answered(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from hiveminddb.errors import Corrupt, DiskFull, NewerDatabase, ReadOnly, Storag
 from hiveminddb.store import changes, schema
 from hiveminddb.store.check import check
 from hiveminddb.store.database import Database
-from hiveminddb.store.memories import memory
-from tests.store.making import add, found, row_of
+from hiveminddb.store.memories import memories, memory
+from tests.store.making import add, find, row_of
 
 pytestmark = pytest.mark.anyio
 
@@ -70,11 +70,11 @@ async def test_a_full_disk_fails_the_write_and_loses_nothing(tmp_path: Path) -> 
             assert written
             # Reading goes on, and what failed is nowhere.
             assert await database.read(changes.last_change) == len(written)
-            assert await database.read(lambda c: found(c, "word")) == written
+            assert list(await database.read(lambda c: memories(c, written))) == written
             grow(disk, "8m")
             await database.write(lambda tx: add(tx, row_of("later", "word")))
         async with Database(path) as database:
-            assert await database.read(lambda c: found(c, "word")) == [*written, "later"]
+            assert await find(database, "word") == [*written, "later"]
             assert [f for f in await database.read(check) if not f.ok] == []
 
 

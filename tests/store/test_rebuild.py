@@ -11,7 +11,7 @@ from hiveminddb.store.check import check
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.rebuild import rebuild
 from hiveminddb.store.transaction import Transaction
-from tests.store.making import NODE, add, change_of, dump, found, new_id, packed, project, row_of
+from tests.store.making import NODE, add, change_of, dump, find, new_id, packed, project, row_of
 
 pytestmark = pytest.mark.anyio
 
@@ -48,9 +48,9 @@ async def test_every_projection_made_anew_is_the_same(tmp_path: Path, monkeypatc
     async with Database(tmp_path / "x.db") as database:
         for _ in range(150):
             await database.write(lambda tx: some_life(tx, chance, documents))
-        before = await database.read(whole)
+        before = await settled(database)
         assert await database.write(lambda tx: rebuild(tx, project)) == 150
-        assert await database.read(whole) == before
+        assert await settled(database) == before
         assert [finding for finding in await database.read(check) if not finding.ok] == []
         # Life goes on as if nothing had happened.
         await database.write(lambda tx: some_life(tx, chance, documents))
@@ -70,12 +70,12 @@ async def test_a_rebuild_that_fails_leaves_all_as_it_was(tmp_path: Path) -> None
     async with Database(tmp_path / "x.db") as database:
         for _ in range(40):
             await database.write(lambda tx: some_life(tx, chance, documents))
-        before = await database.read(whole)
+        before = await settled(database)
         with pytest.raises(LookupError):
             await database.write(lambda tx: rebuild(tx, stumbling))
-        assert await database.read(whole) == before
+        assert await settled(database) == before
         await database.write(lambda tx: add(tx, row_of("after", "elephant")))
-        assert await database.read(lambda c: found(c, "elephant")) == ["after"]
+        assert await find(database, "elephant") == ["after"]
 
 
 async def test_damage_of_projections_is_found_and_repaired(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_damage_of_projections_is_found_and_repaired(tmp_path: Path) -> No
     async with Database(tmp_path / "x.db") as database:
         for _ in range(40):
             await database.write(lambda tx: some_life(tx, chance, documents))
-        before = await database.read(whole)
+        before = await settled(database)
         for damage in (
             "DELETE FROM memories WHERE slot = (SELECT max(slot) FROM memories)",
             "DELETE FROM memory_tags WHERE tag = 'b'",
@@ -97,7 +97,12 @@ async def test_damage_of_projections_is_found_and_repaired(tmp_path: Path) -> No
             broken = [finding for finding in await database.read(check) if not finding.ok]
             assert broken and all(finding.rebuild for finding in broken), damage
             await database.write(lambda tx: rebuild(tx, project))
-            assert await database.read(whole) == before
+            assert await settled(database) == before
+
+
+async def settled(database: Database) -> dict[str, list[Any]]:
+    await database.write(Transaction.flush_index)
+    return await database.read(whole)
 
 
 def whole(connection: Connection) -> dict[str, list[Any]]:

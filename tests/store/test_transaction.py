@@ -15,7 +15,7 @@ from hiveminddb.store.outbox import Mark
 from hiveminddb.store.rows import to_memory
 from hiveminddb.store.transaction import Placement, Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile, vault_bases, vault_file, vault_files
-from tests.store.making import add, alter, change_of, found, row_of
+from tests.store.making import add, alter, change_of, find, row_of
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +97,7 @@ async def test_a_new_text_gets_a_new_slot_and_the_old_text_is_kept(tmp_path: Pat
         placed = await database.write(put)
         assert (placed.slot, placed.version) == (3, 2)
         assert placed.old is not None and placed.old.content == "apples"
-        assert await database.read(lambda c: [found(c, "apple"), found(c, "pear")]) == [[], ["idid"]]
+        assert [await find(database, "apple"), await find(database, "pear")] == [[], ["idid"]]
         versions = await database.read(lambda c: history.versions_of(c, "idid"))
         assert [(v.version, v.action, v.content, v.reason) for v in versions] == [
             (1, "add", "apples", ""),
@@ -114,12 +114,13 @@ async def test_an_invalidated_memory_leaves_file_and_index_and_comes_back_to_a_s
     async with Database(tmp_path / "x.db") as database:
         await database.write(lambda tx: add(tx, row))
         await database.write(lambda tx: alter(tx, gone, "invalidate"))
-        assert await database.read(lambda c: (found(c, "apples"), entries_of(c, "notes"))) == ([], [])
+        assert await find(database, "apples") == []
+        assert await database.read(lambda c: entries_of(c, "notes")) == []
         assert [r.id for r in await database.read(lambda c: invalidated_of(c, "notes"))] == ["idid"]
         await database.write(lambda tx: alter(tx, row, "restore"))
         stored = await database.read(lambda c: memory(c, "idid"))
         assert stored is not None and (stored.slot, stored.version) == (2, 3)
-        assert await database.read(lambda c: found(c, "apples")) == ["idid"]
+        assert await find(database, "apples") == ["idid"]
         versions = await database.read(lambda c: history.versions_of(c, "idid"))
         assert [(v.version, v.alive, v.content) for v in versions] == [
             (1, 1, "apples"),
