@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from hiveminddb.vault.difference import similarity
 
-# A file that was renamed and edited between two looks shares most of its text with what it was.
+# Different files of one person share words; one that was renamed and edited between two looks shares most of its text.
 ALIKE = 0.6
 # Comparing texts is for a handful of files; a whole folder that moves is told by inodes and digests.
-MAX_COMPARED = 64
+MAX_COMPARED = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +26,51 @@ class Seen:
 def pair(gone: Sequence[Seen], new: Sequence[Seen]) -> dict[str, str]:
     """Old topic to new topic: by inode, then by equal text, then by likeness; each file at most once."""
     pairs: dict[str, str] = {}
-    _match(gone, new, pairs, lambda old, it: old.inode == it.inode and old.inode != 0)
-    _match(gone, new, pairs, lambda old, it: bool(old.digest) and old.digest == it.digest and bool(it.text.strip()))
-    left = [old for old in gone if old.topic not in pairs]
-    if len(left) * len(new) <= MAX_COMPARED:
-        _match(left, new, pairs, lambda old, it: bool(old.text) and similarity(old.text, it.text) > ALIKE)
+    # Inodes are used again: a new file with an old number and an unrelated text is a new file.
+    _equal(pairs, gone, new, lambda file: file.inode or None, _related)
+    _equal(pairs, gone, new, lambda file: file.digest if file.text.strip() else None)
+    _most_alike(pairs, gone, new)
     return pairs
 
 
-def _match(
-    gone: Iterable[Seen], new: Iterable[Seen], pairs: dict[str, str], fits: Callable[[Seen, Seen], bool]
+def _related(old: Seen, found: Seen) -> bool:
+    return old.digest == found.digest or not old.text.strip() or similarity(old.text, found.text) > ALIKE / 2
+
+
+def _equal(
+    pairs: dict[str, str],
+    gone: Sequence[Seen],
+    new: Sequence[Seen],
+    key: Callable[[Seen], Hashable],
+    fits: Callable[[Seen, Seen], bool] = lambda old, found: True,
 ) -> None:
     taken = set(pairs.values())
+    waiting: dict[Hashable, list[Seen]] = {}
+    for found in new:
+        if found.topic not in taken:
+            waiting.setdefault(key(found), []).append(found)
+    waiting.pop(None, None)
     for old in gone:
-        if old.topic in pairs:
-            continue
-        found = next((it for it in new if it.topic not in taken and fits(old, it)), None)
-        if found is not None:
-            pairs[old.topic] = found.topic
-            taken.add(found.topic)
+        candidates = waiting.get(key(old), []) if old.topic not in pairs else []
+        # Of several copies the one that kept its name in another folder is the renamed one.
+        best = min(candidates, key=lambda found: _name(found.topic) != _name(old.topic), default=None)
+        if best and fits(old, best):
+            candidates.remove(best)
+            pairs[old.topic] = best.topic
+
+
+def _most_alike(pairs: dict[str, str], gone: Sequence[Seen], new: Sequence[Seen]) -> None:
+    taken = set(pairs.values())
+    olds = [file for file in gone if file.topic not in pairs and file.text.strip()]
+    news = [file for file in new if file.topic not in taken and file.text.strip()]
+    if len(olds) * len(news) > MAX_COMPARED:
+        return
+    scored = [(similarity(old.text, found.text), old.topic, found.topic) for old in olds for found in news]
+    for score, old, found in sorted(scored, reverse=True):
+        if score > ALIKE and old not in pairs and found not in taken:
+            pairs[old] = found
+            taken.add(found)
+
+
+def _name(topic: str) -> str:
+    return topic.rpartition("/")[2]

@@ -83,8 +83,6 @@ class Swap:
         """Let go of a late or displaced text: it is safe elsewhere now."""
         self._held.settle(late)
 
-    recover = late
-
     def unread_since_write(self, path: str, written: Stat) -> bool:
         """True only if it is certain that nobody read the file since we wrote it, whatever was written to it since."""
         if self._reading_shows is None:
