@@ -9,7 +9,7 @@ from typing import Any
 from hiveminddb.daemon.intents import Draft
 from hiveminddb.daemon.pipeline import Author, NewEntry, Pipeline
 from hiveminddb.daemon.projection import ENTRY, HEAD, metadata_fields
-from hiveminddb.store import topic_files
+from hiveminddb.store import memories, topic_files
 from hiveminddb.store.rows import MemoryRow, to_microseconds
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync import position
@@ -34,8 +34,10 @@ def add_drafts(tx: Transaction, pipeline: Pipeline, topics: Topics, drafts: Sequ
         topic = topics.resolve(title)
         if topic not in last:
             topics.add(topic)
-            heads += opening(tx, topic, title, draft.agent_id or CALLER)
-            last[topic] = last_position(tx, topic)
+            end = memories.last_of(tx.connection, topic)
+            if end is None or not end[1]:
+                heads += opening(tx, topic, title, draft.agent_id or CALLER)
+            last[topic] = None if end is None or end[0] == HEAD_POSITION else end[0]
         last[topic] = where = position.between(last[topic], None)
         entries.append(_entry(draft, topic, where, now))
     return pipeline.add(tx, [*heads, *entries])[len(heads) :]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from hiveminddb.daemon.pipeline import Put
 from hiveminddb.daemon.recall import IndexInUse
+from hiveminddb.daemon.tails import Tails
 from hiveminddb.store.index import Entry
-from hiveminddb.store.rows import MemoryRow
 
 
 class Bell:
@@ -36,11 +37,13 @@ class Bell:
 class Commits:
     """Called on the writer's thread with the rows a durable transaction put, before its callers are answered."""
 
-    def __init__(self, in_use: IndexInUse, bells: Sequence[Bell]) -> None:
+    def __init__(self, in_use: IndexInUse, tails: Tails, bells: Sequence[Bell]) -> None:
         self._in_use = in_use
+        self._tails = tails
         self._bells = bells
 
-    def committed(self, rows: Sequence[MemoryRow], retired: Sequence[int]) -> None:
-        self._in_use.index.apply([Entry.of(row, row.slot) for row in rows if row.indexed], retired)
+    def committed(self, put: Put) -> None:
+        self._in_use.index.apply([Entry.of(row, row.slot) for row in put.rows if row.indexed], put.retired)
+        self._tails.committed(put.rows, put.places, put.left)
         for bell in self._bells:
             bell.ring()

@@ -16,6 +16,8 @@ from typing import BinaryIO
 from hiveminddb.daemon import embedding_frames as frames
 from hiveminddb.daemon.embedding_model import EmbeddingModel, ModelError
 
+NICENESS = 10
+
 
 class Inbox:
     """Requests as they arrive, urgent ones first; the daemon bounds how many are under way."""
@@ -99,6 +101,8 @@ def listen(source: BinaryIO, inbox: Inbox) -> None:
 def main() -> None:
     # An interrupt from the terminal reaches the whole group; when to stop is the daemon's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Writing and searching come first where there are not cores enough for all.
+    os.nice(NICENESS)
     # Native code may print; nothing but frames may reach the pipe.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hiveminddb.daemon.settling import Look, Todo
+from hiveminddb.daemon.tails import Addition
 from hiveminddb.errors import HiveMindError, StorageError, Unavailable
 from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault import files
@@ -75,6 +76,19 @@ class FileWork:
                 failed.append(todo.topic)
         return done, failed
 
+    def append(self, additions: Sequence[tuple[Addition, VaultFile]]) -> list[Stat | None]:
+        """Add to each file what it lacks; None where the file is not as known, or not alone: look at it again."""
+        return [self._append(addition, known) for addition, known in additions]
+
+    def _append(self, addition: Addition, known: VaultFile) -> Stat | None:
+        try:
+            before = Stat(known.size, known.mtime_ns, known.inode)
+            written = self._swap.append(path_of(addition.topic), addition.text, before)
+        except HiveMindError as error:
+            self._refuse(addition.topic, error)
+            return None
+        return None if written is None or written.disturbed else written.stat
+
     def _look(self, topic: str, known: VaultFile | None) -> Look | None:
         path = path_of(topic)
         stat = files.look(self._swap.root, path)
@@ -104,12 +118,7 @@ class FileWork:
         if not todo.text:
             displaced = self._swap.remove(path, todo.expected or "")
             return Outcome(todo, None, displaced)
-        written = None
-        if todo.addition and todo.known:
-            before = Stat(todo.known.size, todo.known.mtime_ns, todo.known.inode)
-            written = self._swap.append(path, todo.addition, before)
-        if written is None:
-            written = self._swap.write(path, todo.text, todo.expected)
+        written = self._swap.write(path, todo.text, todo.expected)
         return Outcome(todo, written.stat, written.displaced, written.disturbed)
 
     def _refuse(self, topic: str, error: HiveMindError) -> None:

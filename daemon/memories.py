@@ -17,7 +17,7 @@ from hiveminddb.daemon.upkeep import Upkeep
 from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, Written
 from hiveminddb.errors import Conflict, InvalidInput, NotFound
 from hiveminddb.model import Action, DocumentId, Memory, Topic, Version
-from hiveminddb.store import changes, history, listing, memories, topic_files
+from hiveminddb.store import changes, history, listing, memories, topic_files, vault_state
 from hiveminddb.store.database import Database
 from hiveminddb.store.rows import MemoryRow, to_datetime, to_memory
 from hiveminddb.store.transaction import Transaction
@@ -101,8 +101,11 @@ class Memories:
     async def topic(self, name: str) -> TopicText:
         """The file as it is or is about to be; NotFound for a topic without a living memory."""
         topic = self._topics.resolve(name)
-        rows = await self._database.read(lambda db: memories.entries_of(db, topic))
-        if not rows:
+        rows, file = await self._database.read(
+            lambda db: (memories.entries_of(db, topic), vault_state.vault_file(db, topic))
+        )
+        # A file of nothing but blanks has no document, and yet it is there.
+        if not rows and file is None:
             raise NotFound(f"topic not found: {name}", "list the topics there are with `hmd topics`")
         return TopicText(topic, path_of(topic), file_text(rows), tuple(to_memory(row) for row in rows if row.listed))
 

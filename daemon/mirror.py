@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -16,8 +16,9 @@ from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.filework import FileWork, Outcome, same
 from hiveminddb.daemon.intents import VaultChoice
 from hiveminddb.daemon.renaming import Renaming
-from hiveminddb.daemon.settling import Settler
+from hiveminddb.daemon.settling import Look, Settler
 from hiveminddb.daemon.supervision import supervised
+from hiveminddb.daemon.tails import Tails
 from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.transaction import Transaction
@@ -41,6 +42,9 @@ RESCAN_SECONDS = 60.0
 # Replaced files are looked at for late writes this often.
 LATE_SECONDS = 0.5
 
+# Under steady writing a round is followed by a rest as long as itself, at most this: more is then done by the next one.
+BREATH_SECONDS = 0.04
+
 # A file that somebody is writing to is looked at again after this; one that could not be read or written, after that.
 BUSY_SECONDS = 0.01
 FAILED_SECONDS = 2.0
@@ -49,8 +53,9 @@ FAILED_SECONDS = 2.0
 class Mirror:
     """Runs inside `async with`; settles every topic that a file event or a commit touched."""
 
-    def __init__(self, database: Database, settler: Settler, vault: Vault, bell: Bell) -> None:
+    def __init__(self, database: Database, settler: Settler, tails: Tails, vault: Vault, bell: Bell) -> None:
         self._database, self._settler, self._vault, self._bell = database, settler, vault, bell
+        self._tails = tails
         self._io = ThreadPoolExecutor(1, thread_name_prefix="vault")
         self._hands = FileWork(vault.swap)
         self._renaming = Renaming(settler)
@@ -87,7 +92,7 @@ class Mirror:
     async def resolve(self, choice: VaultChoice) -> None:
         """Go on after a stop, as the owner chose."""
         known = [file.topic for file in await self._database.read(vault_state.vault_files)]
-        if choice == "restore_files":
+        if choice != "accept_deletions":
             await self._database.write(lambda tx: self._settler.forget_files(tx, known))
         await self._on_thread(partial(self._vault.resolve, choice))
         log.info("vault resolved choice=%s", choice)
@@ -113,7 +118,9 @@ class Mirror:
             await self._take_late(await self._on_thread(self._vault.swap.late))
             await self._take_marks()
             if topics := self._agenda.take(ROUND):
+                started = time.monotonic()
                 await self._settle(topics)
+                await asyncio.sleep(min(time.monotonic() - started, BREATH_SECONDS))
             else:
                 await self._bell.heard(self._agenda.wait(LATE_SECONDS))
 
@@ -142,13 +149,32 @@ class Mirror:
         looks = await self._on_thread(partial(self._hands.look, topics, known))
         self._agenda.add(looks.busy, BUSY_SECONDS)
         self._agenda.add(looks.failed, FAILED_SECONDS)
-        ready, later = await self._database.write(partial(self._renaming.sort_out, looks.ready))
+        whole = await self._append([look for look in looks.ready if look.unchanged], known)
+        whole += [look for look in looks.ready if not look.unchanged]
+        if not whole:
+            return
+        ready, later = await self._database.write(partial(self._renaming.sort_out, whole))
         self._agenda.add(later, self._renaming.patience)
         todos = await self._database.write(lambda tx: [self._settler.settle(tx, look) for look in ready])
         if writing := [todo for todo in todos if todo is not None]:
             outcomes, failed = await self._on_thread(partial(self._hands.write, writing))
             await self._database.write(partial(self._record, outcomes))
             self._agenda.add(failed, FAILED_SECONDS)
+
+    async def _append(self, looks: Sequence[Look], known: Mapping[str, VaultFile]) -> list[Look]:
+        """Add to files as known what they lack at their end; the looks of those that need more than that."""
+        found = {look.topic: self._tails.lacking(known[look.topic]) for look in looks if look.topic in known}
+        additions = [(addition, known[topic]) for topic, addition in found.items() if addition is not None]
+        if additions:
+            await self._database.write(lambda tx: self._settler.appending(tx, [it for it, _ in additions]))
+            stats = await self._on_thread(partial(self._hands.append, additions))
+            done = [(it, stat) for (it, _), stat in zip(additions, stats, strict=True) if stat is not None]
+            await self._database.write(lambda tx: self._settler.appended(tx, done))
+            failed = {it.topic for it, _ in additions} - {it.topic for it, _ in done}
+            for topic in failed:
+                self._tails.drop(topic)
+            self._agenda.add(failed, BUSY_SECONDS)
+        return [look for look in looks if found.get(look.topic) is None]
 
     def _record(self, outcomes: Sequence[Outcome], tx: Transaction) -> None:
         for outcome in outcomes:

@@ -24,6 +24,7 @@ from hiveminddb.daemon.routes_node import Health
 from hiveminddb.daemon.security import guard_for
 from hiveminddb.daemon.server import serving
 from hiveminddb.daemon.settling import Settler
+from hiveminddb.daemon.tails import Tails
 from hiveminddb.daemon.upkeep import VERSION, Parts, Upkeep
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, topic_files, vectors
@@ -74,10 +75,11 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         vault = await stack.enter_async_context(_vault(stack, config.vault, loaded))
         embedder = await stack.enter_async_context(open_embedder(config.embedding_model))
         in_use, mirror_bell, embed_bell = IndexInUse(loaded.index), Bell(), Bell()
-        pipeline = Pipeline(identity, Clock(loaded.last_hlc), Commits(in_use, [mirror_bell, embed_bell]))
+        tails = Tails()
+        pipeline = Pipeline(identity, Clock(loaded.last_hlc), Commits(in_use, tails, [mirror_bell, embed_bell]))
         embedding = await stack.enter_async_context(EmbeddingJob(database, in_use, embedder, embed_bell))
-        settler = Settler(pipeline, loaded.topics)
-        mirror = await stack.enter_async_context(Mirror(database, settler, vault, mirror_bell))
+        settler = Settler(pipeline, loaded.topics, tails)
+        mirror = await stack.enter_async_context(Mirror(database, settler, tails, vault, mirror_bell))
         recall = Recall(database, in_use, embedder, loaded.topics)
         upkeep = Upkeep(
             Parts(

@@ -48,10 +48,20 @@ class NewEntry:
     author: Author
 
 
-class Watcher(Protocol):
-    """Who is told of rows that a transaction put, once it is durable (on the writer thread)."""
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Rows that changes put, with their places in the log; index slots given up, and topics that rows have left."""
 
-    def committed(self, rows: Sequence[MemoryRow], retired: Sequence[int]) -> None: ...
+    rows: Sequence[MemoryRow]
+    places: Sequence[int]
+    retired: Sequence[int] = ()
+    left: Sequence[str] = ()
+
+
+class Watcher(Protocol):
+    """Who is told of what a transaction put, once it is durable (on the writer thread)."""
+
+    def committed(self, put: Put) -> None: ...
 
 
 def new_id() -> DocumentId:
@@ -79,10 +89,10 @@ class Pipeline:
             fields = {name: value for name, value in entry.fields.items() if value is not None}
             rows.append(self._project(tx, change.document, Content(entry.text, fields), Life(at, at)))
             changes.append(change)
-        tx.add_memories(changes, rows)
+        places = tx.add_memories(changes, rows)
         first = tx.counters.slot - len(rows) + 1
         rows = [replace(row, slot=first + place, version=1) for place, row in enumerate(rows)]
-        self._announce(tx, rows, [])
+        self._announce(tx, Put(rows, places))
         for row in rows:
             if row.role == HEAD:
                 self._spread_defaults(tx, row.topic)
@@ -124,7 +134,7 @@ class Pipeline:
         row = replace(row, slot=place.slot, version=place.version)
         retired = [place.old.slot] if place.old and (place.old.slot != row.slot or not row.indexed) else []
         vectors.detach(tx.connection, retired)
-        self._announce(tx, [row], retired)
+        self._announce(tx, Put([row], [n], retired, [place.old.topic] if place.old else ()))
         for topic in {row.topic, place.old.topic if place.old else row.topic} if row.role == HEAD else ():
             self._spread_defaults(tx, topic)
         return row
@@ -150,9 +160,9 @@ class Pipeline:
     def _change(self, counter: int, target: DocumentId, action: Action, author: Author, update: bytes) -> Change:
         return Change(self.node, counter, target, KIND, action, author.actor, author.reason, self._clock.now(), update)
 
-    def _announce(self, tx: Transaction, rows: Sequence[MemoryRow], retired: Sequence[int]) -> None:
+    def _announce(self, tx: Transaction, put: Put) -> None:
         if not self._silent:
-            tx.after_commit(lambda: self._watcher.committed(rows, retired))
+            tx.after_commit(lambda: self._watcher.committed(put))
 
     def _project(self, tx: Transaction, target: DocumentId, content: Content, life: Life) -> MemoryRow:
         is_head = content.fields.get("role") == HEAD
@@ -180,7 +190,7 @@ class Pipeline:
                 fresh = self._project(tx, DocumentId(row.id), content, life)
                 fresh = replace(fresh, slot=row.slot, version=row.version)
                 tx.refresh_memory(row, fresh)
-                self._announce(tx, [fresh], [])
+                self._announce(tx, Put([fresh], [0]))
 
 
 def _created(entry: NewEntry) -> bytes:

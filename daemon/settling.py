@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hiveminddb.daemon.pipeline import Author, Pipeline
+from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.daemon.takein import BASES_KEPT, BY_FILE, Arrival, base_entries, file_text, take_in
 from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.transaction import Transaction
@@ -40,16 +41,15 @@ class Todo:
     n: int
     text: str
     expected: str | None
-    known: VaultFile | None
-    addition: str | None = None
 
 
 class Settler:
     """Brings documents and files to agree; every method needs the open transaction."""
 
-    def __init__(self, pipeline: Pipeline, topics: Topics) -> None:
+    def __init__(self, pipeline: Pipeline, topics: Topics, tails: Tails) -> None:
         self._pipeline = pipeline
         self._topics = topics
+        self._tails = tails
 
     def settle(self, tx: Transaction, look: Look) -> Todo | None:
         """Take in what the file says; what must be written so that it says what the documents do."""
@@ -58,14 +58,25 @@ class Settler:
         if not entries:
             return self._emptied(tx, look, known)
         self._topics.add(look.topic)
-        text = file_text(entries)
+        text, n = file_text(entries), tx.counters.n
+        digest = self._tails.begin(look.topic, n, text, entries[-1].position)
         present = known.digest if look.unchanged and known else look.file.digest if look.file else None
-        if present == digest_of(text):
+        if present == digest:
             self._agreed(tx, look, known, present)
             return None
-        n = tx.counters.n
-        tx.put_vault_base(VaultBase(look.topic, n, n, "mirror", digest_of(text)), BASES_KEPT)
-        return Todo(look.topic, n, text, present, known, _addition(look, known, text))
+        tx.put_vault_base(VaultBase(look.topic, n, n, "mirror", digest), BASES_KEPT)
+        return Todo(look.topic, n, text, present)
+
+    def appending(self, tx: Transaction, additions: Iterable[Addition]) -> None:
+        """Files are about to get what they lack at their end."""
+        for it in additions:
+            tx.put_vault_base(VaultBase(it.topic, it.n, it.n, "mirror", it.digest), BASES_KEPT)
+
+    def appended(self, tx: Transaction, done: Iterable[tuple[Addition, Stat]]) -> None:
+        """Files have got what they lacked."""
+        for it, stat in done:
+            tx.put_vault_file(VaultFile(it.topic, it.n, stat.size, stat.mtime_ns, stat.inode, it.digest))
+            _done(tx, it.topic, it.n)
 
     def written(self, tx: Transaction, todo: Todo, stat: Stat) -> None:
         """The file now says what was to be written."""
@@ -140,24 +151,17 @@ class Settler:
                 tx.drop_vault_file(look.topic)
                 self._topics.discard(look.topic)
             return None
-        return Todo(look.topic, n, "", present, known)
+        return Todo(look.topic, n, "", present)
 
     def _agreed(self, tx: Transaction, look: Look, known: VaultFile | None, present: str) -> None:
         n = tx.counters.n
         if look.file is not None:
             _known(tx, look.topic, n, look.file)
+        elif known is not None:
+            tx.put_vault_file(VaultFile(look.topic, n, known.size, known.mtime_ns, known.inode, known.digest))
         if not any(base.digest == present for base in vault_state.vault_bases(tx.connection, look.topic)[:1]):
             tx.put_vault_base(VaultBase(look.topic, n, n, "disk", present), BASES_KEPT)
         _done(tx, look.topic, n)
-
-
-def _addition(look: Look, known: VaultFile | None, text: str) -> str | None:
-    """What only needs to be appended, where the file is as known and its text goes on."""
-    if known is None or not look.unchanged or not known.size:
-        return None
-    encoded = text.encode()
-    begins = known.size < len(encoded) and digest_of(encoded[: known.size]) == known.digest
-    return encoded[known.size :].decode() if begins else None
 
 
 def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:

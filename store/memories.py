@@ -56,6 +56,15 @@ def last_position(connection: apsw.Connection, topic: str) -> str | None:
     return position
 
 
+def last_of(connection: apsw.Connection, topic: str) -> tuple[str, bool] | None:
+    """The greatest position ever used in a file and not moved away, and whether what has it lives."""
+    row = connection.execute(
+        "SELECT position, invalidated_at IS NULL FROM memories WHERE topic = ? ORDER BY position DESC, id DESC LIMIT 1",
+        (topic,),
+    ).fetchone()
+    return (row[0], bool(row[1])) if row else None
+
+
 def resolve_id(connection: apsw.Connection, prefix: str) -> str:
     """The id a prefix stands for; NotFound, or Ambiguous naming some candidates."""
     if connection.execute("SELECT 1 FROM memories WHERE id = ?", (prefix,)).fetchone():

@@ -11,6 +11,13 @@ from hiveminddb.store.transaction import Transaction
 # Projects one change into documents and memories: the same function that live writes go through.
 Project = Callable[[Transaction, int, Change], None]
 
+ENTRIES = """
+CREATE VIRTUAL TABLE entries USING fts5(
+    content, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2'
+);
+CREATE VIRTUAL TABLE entries_terms USING fts5vocab(entries, instance);
+"""
+
 # Changes in memory at once.
 _CHUNK = 500
 
@@ -20,7 +27,8 @@ def rebuild(tx: Transaction, project: Project) -> int:
     tx.flush_index()
     for table in ("documents", "memories", "memory_tags", "versions"):
         tx.connection.execute(f"DELETE FROM {table}")
-    tx.connection.execute("INSERT INTO entries (entries) VALUES ('delete-all')")
+    # Made anew rather than emptied: readers keep what they know of an FTS5 table until its schema changes.
+    tx.connection.execute(f"DROP TABLE entries_terms; DROP TABLE entries; {ENTRIES}")
     tx.counters.slot = 0
     tx.marking = False
     replayed = last = 0

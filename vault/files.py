@@ -18,6 +18,8 @@ from hiveminddb.vault.system import Unreadable, is_marked_unread, is_written_to,
 # A topic file is text that a person reads; everything in it is held in memory several times while it is compared.
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
+DIGEST_BYTES = 16
+
 LOOK_AGAIN = 0.01
 QUIET = 0.02
 # How long a writer may keep a file open before its unchanging text is taken as it stands.
@@ -51,7 +53,7 @@ class FileText:
 
 def digest_of(data: bytes | str) -> str:
     """The digest by which texts of files are compared."""
-    return hashlib.blake2b(data.encode() if isinstance(data, str) else data, digest_size=16).hexdigest()
+    return hashlib.blake2b(data.encode() if isinstance(data, str) else data, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def stat_of(found: os.stat_result) -> Stat:

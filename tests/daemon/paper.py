@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from hiveminddb.daemon.authoring import add_drafts
 from hiveminddb.daemon.intents import Draft
-from hiveminddb.daemon.pipeline import Pipeline
+from hiveminddb.daemon.pipeline import Pipeline, Put
 from hiveminddb.daemon.settling import Look, Settler
+from hiveminddb.daemon.tails import Tails
 from hiveminddb.model import NodeId
 from hiveminddb.store import memories
 from hiveminddb.store.database import Database
@@ -25,7 +26,7 @@ TOPIC = "notes"
 
 
 class Unwatched:
-    def committed(self, rows: Sequence[MemoryRow], retired: Sequence[int]) -> None:
+    def committed(self, put: Put) -> None:
         """Nobody looks."""
 
 
@@ -36,7 +37,7 @@ class Paper:
         self.database = database
         self.pipeline = Pipeline(NodeId("node"), Clock(), Unwatched())
         self.topics = Topics()
-        self.settler = Settler(self.pipeline, self.topics)
+        self.settler = Settler(self.pipeline, self.topics, Tails())
         self.text: str | None = None
         self._ticks = itertools.count(1)
         self._stat = Stat(0, 0, 0)
