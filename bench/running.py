@@ -58,7 +58,7 @@ def latency(what: str, seconds: Sequence[float], target: float | None, rival: st
     if target is None:
         return Row(what, measured, "", rival)
     return Row(
-        what, measured, f"p{quantile * 100:.0f} <= {target:.3g} ms", rival, percentile(millis, quantile) <= target
+        what, measured, f"p{quantile * 100:.0f} <= {target:.4g} ms", rival, percentile(millis, quantile) <= target
     )
 
 
