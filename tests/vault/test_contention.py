@@ -49,6 +49,10 @@ class Lines:
     def take_late(self) -> None:
         self._take_late(self._swap.late())
 
+    def persons_after_a_round(self) -> set[str]:
+        self.round()
+        return self.persons()
+
     def persons(self) -> set[str]:
         return {line for line in self.all if not line.startswith("ours")}
 
@@ -71,7 +75,7 @@ def test_no_line_is_lost_between_us_and_a_person(root: Path, how: str) -> None:
         other.does(f"import os, time\ndef save(line):\n path = {str(root / 'a.md')!r}\n {body}")
         other.begins(f"for i in range({COUNT}):\n save(f'person {{i}}\\n')\n time.sleep(0.001)")
         expected = {f"person {i}\n" for i in range(COUNT)}
-        wait_until(lambda: mirror.round() or other.process.poll() is not None or mirror.persons() >= expected)
+        wait_until(lambda: mirror.persons_after_a_round() >= expected)
     mirror.round()
     wait_until(mirror.at_rest)
     assert mirror.persons() == expected
