@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Literal
 
 import apsw
@@ -14,6 +15,7 @@ from hiveminddb.store import ranking
 from hiveminddb.store.columns import NONE, Bools, Floats, Ints
 from hiveminddb.store.cues import TERMS, Cues, index_text, legible, lookup_text, names_agent, read_query
 from hiveminddb.store.filters import Filters
+from hiveminddb.store.fulltext import indexed_upto
 from hiveminddb.store.index import Index
 from hiveminddb.store.ranking import WEIGHTS, Signals, Weights
 from hiveminddb.store.retired import retired
@@ -196,6 +198,7 @@ def _phrased(connection: apsw.Connection, index: Index, view: View, cues: Cues) 
         terms = index.tokenizer.terms(index_text(phrase))
         if terms:
             shares[_matching(connection, view, phrase)] += 1 / len(cues.phrases)
+            shares[_just_written(connection, index, view, terms)] += 1 / len(cues.phrases)
     return shares if shares.any() else None
 
 
@@ -205,6 +208,29 @@ def _matching(connection: apsw.Connection, view: View, phrase: str) -> Ints:
     if rows is None:
         return np.empty(0, np.int32)
     return view.rows_of(np.fromstring(str(rows), dtype=np.int64, sep=","))
+
+
+def _just_written(connection: apsw.Connection, index: Index, view: View, terms: Sequence[str]) -> list[int]:
+    """The rows that hold the terms one after the other and have not reached the full-text index yet."""
+    slots = view.columns.slot
+    first = int(np.searchsorted(slots, indexed_upto(connection), side="right"))
+    if first == view.count:
+        return []
+    holders = [index.postings.get(connection, term, slots).rows for term in set(terms)]
+    rows = [row for row in reduce(np.intersect1d, holders).tolist() if row >= first]
+    return [row for row in rows if _in_a_row(index.tokenizer.terms(_text_at(connection, int(slots[row]))), terms)]
+
+
+def _text_at(connection: apsw.Connection, slot: int) -> str:
+    text: str | None = connection.execute(
+        "SELECT substr(text, body_start + 1, body_end - body_start) FROM memories WHERE slot = ?", (slot,)
+    ).get
+    return index_text(text or "")
+
+
+def _in_a_row(terms: Sequence[str], wanted: Sequence[str]) -> bool:
+    length = len(wanted)
+    return any(list(terms[i : i + length]) == list(wanted) for i in range(len(terms) - length + 1))
 
 
 def _containing(connection: apsw.Connection, view: View, text: str) -> Floats | None:

@@ -9,8 +9,11 @@ import pytest
 from hiveminddb.store import fulltext
 from hiveminddb.store.check import check
 from hiveminddb.store.database import Database
+from hiveminddb.store.index import Entry, Index
+from hiveminddb.store.search import Query, search
 from hiveminddb.store.transaction import Transaction
 from tests.store.making import add, alter, find, found, row_of
+from tests.store.searched import Searched, memory
 
 pytestmark = pytest.mark.anyio
 
@@ -64,3 +67,21 @@ async def test_what_a_killed_process_left_out_is_made_up_at_the_next_start(tmp_p
     async with Database(path) as database:
         assert await database.read(lambda c: found(c, "word4 OR word5 OR word19")) == ["id004", "id005", "id019"]
         assert await database.read(fulltext.indexed_upto) == 20
+
+
+def test_a_search_finds_the_same_before_and_after_texts_are_put_in(tmp_path: Path) -> None:
+    store = Searched()
+    texts = ("red apples fall", "apples that are red", "the red apples", "pears", "a ma_in function")
+    transaction = Transaction(store.connection)
+    with store.connection:
+        rows = [memory(f"id{i}", text, position=f"a{i}") for i, text in enumerate(texts)]
+        slots = transaction.put_new(rows, range(1, 6))
+    store.index.apply([Entry.of(row, slot) for row, slot in zip(rows, slots, strict=True)])
+    queries = [Query(text, explain=True) for text in ('"red apples"', "red apples", "ma_in", '"apples red"', '"pears"')]
+    before = [search(store.connection, store.index, query) for query in queries]
+    assert before[0].hits[0].why is not None
+    with store.connection:
+        transaction.flush_index()
+    assert fulltext.indexed_upto(store.connection) == 5
+    assert [search(store.connection, store.index, query) for query in queries] == before
+    assert [search(store.connection, Index.load(store.connection), query) for query in queries] == before
