@@ -32,9 +32,9 @@ QUEUE_LIMIT = 1024
 # As many works as share one commit: bounds what a failing disk takes with it, and the wait of the first.
 BATCH_LIMIT = 256
 
-# Frames of 4 KB in the log: copied back when nobody waits, or at the latest when the log has grown to 64 MB.
+# Frames of 4 KB in the log: copied back when nobody waits, or at the latest when the log has grown to 32 MB.
 _CHECKPOINT_IDLE = 1000
-_CHECKPOINT_BUSY = 16_000
+_CHECKPOINT_BUSY = 8000
 _IDLE_SECONDS = 0.05
 
 
