@@ -87,11 +87,10 @@ class Pipeline:
             change = self._change(counter + place, new_id(), "add", entry.author, _created(entry))
             at = to_microseconds(change.hlc)
             fields = {name: value for name, value in entry.fields.items() if value is not None}
-            rows.append(self._project(tx, change.document, Content(entry.text, fields), Life(at, at)))
+            content, slot = Content(entry.text, fields), tx.counters.slot + 1 + place
+            rows.append(self._project(tx, change.document, content, Life(at, at), slot))
             changes.append(change)
         places = tx.add_memories(changes, rows)
-        first = tx.counters.slot - len(rows) + 1
-        rows = [replace(row, slot=first + place, version=1) for place, row in enumerate(rows)]
         self._announce(tx, Put(rows, places))
         for row in rows:
             if row.role == HEAD:
@@ -164,10 +163,10 @@ class Pipeline:
         if not self._silent:
             tx.after_commit(lambda: self._watcher.committed(put))
 
-    def _project(self, tx: Transaction, target: DocumentId, content: Content, life: Life) -> MemoryRow:
+    def _project(self, tx: Transaction, target: DocumentId, content: Content, life: Life, slot: int = 0) -> MemoryRow:
         is_head = content.fields.get("role") == HEAD
         own = defaults_of(content.text) if is_head else self._defaults_of(tx, content.fields["topic"])
-        return project(target, content, life, own)
+        return project(target, content, life, own, slot)
 
     def _defaults_of(self, tx: Transaction, topic: str) -> Defaults:
         found = self._defaults.get(topic)

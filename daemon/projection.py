@@ -30,8 +30,13 @@ class Life:
     updated: int
 
 
-def project(document: DocumentId, content: Content, life: Life, defaults: Defaults = NO_DEFAULTS) -> MemoryRow:
-    """The memory that a document says it is; where it is silent, its file's front matter speaks."""
+def project(
+    document: DocumentId, content: Content, life: Life, defaults: Defaults = NO_DEFAULTS, slot: int = 0
+) -> MemoryRow:
+    """The memory that a document says it is; where it is silent, its file's front matter speaks.
+
+    `slot` is where the index will have it, for a document that is new.
+    """
     fields, text = content.fields, content.text
     is_head = fields.get("role") == HEAD
     start, end = markdown.body(text, is_head)
@@ -49,7 +54,7 @@ def project(document: DocumentId, content: Content, life: Life, defaults: Defaul
         agent_id=fields.get("agent_id") or defaults.agent_id,
         session_id=fields.get("session_id") or defaults.session_id,
         speaker=fields.get("speaker"),
-        tags=tuple(sorted({*fields.get("tags", ()), *defaults.tags, *marks(text).tags})),
+        tags=tuple(sorted({*fields.get("tags", ()), *defaults.tags, *marks(text[start:end]).tags})),
         metadata=metadata(fields),
         confidence=fields.get("confidence", 1.0),
         source=fields.get("source"),
@@ -61,6 +66,8 @@ def project(document: DocumentId, content: Content, life: Life, defaults: Defaul
         invalidated_reason=gone.get("reason"),
         invalidated_by=gone.get("by"),
         listed=not is_head or has_own_words(text, fields["topic"]),
+        slot=slot,
+        version=1 if slot else 0,
         text_hash=text_hash(embedding_text(text[start:end], fields.get("speaker"))),
     )
 
