@@ -43,6 +43,27 @@ class Arrival:
     unread: bool = False
 
 
+def _with_unseen_tail(tx: Transaction, known: list[VaultBase], text: str) -> list[VaultBase]:
+    """The bases, and the text the file had before the first of the newest entries that `text` knows nothing of.
+
+    Files that agents append to have more texts than are kept, and an editor may hold any of them.
+    """
+    if not known:
+        return known
+    spans = {span.text for span in markdown.split(text)}
+    living = {entry.document: entry.text for entry in base_entries(tx, known[0])}
+    first = None
+    for id, n in history.newest_first(tx.connection, known[0].topic, known[0].n):
+        if living.get(id) in spans:
+            break
+        if id in living:
+            first = n
+    if first is None or any(base.n == first - 1 for base in known):
+        return known
+    unseen = VaultBase(known[0].topic, first - 1, first - 1, "mirror", "")
+    return sorted([*known, unseen], key=lambda base: (base.n, base.by), reverse=True)
+
+
 def merge_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> list[MemoryRow]:
     """Add to a topic whatever of a text is not in it yet; what was added. For imports: the topic's file is another."""
     first = tx.counters.n
@@ -58,7 +79,8 @@ def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival, *, gone: bool =
     `gone`: the file was removed, and with it what it held last, whatever older texts an editor may hold.
     """
     before = tx.counters.n
-    known = vault_state.vault_bases(tx.connection, found.topic)[: 1 if gone else None]
+    known = vault_state.vault_bases(tx.connection, found.topic)
+    known = known[:1] if gone else _with_unseen_tail(tx, known, found.text)
     bases = [Base(base.n, base.by, base_entries(tx, base)) for base in known]
     present = tx.entries_of(found.topic)
     meaning = plan(_entries(present), bases, found.text, unread=found.unread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import apsw
@@ -73,6 +74,13 @@ def entries_as_of(connection: apsw.Connection, topic: str, n: int) -> list[PastE
     """The living memories of a file as of a change, in the order they then had."""
     rows = connection.execute(f"SELECT v.document, v.n, v.position, {_PAST_TEXT} {_AS_OF}", {"topic": topic, "n": n})
     return [PastEntry(*row) for row in rows]
+
+
+def newest_first(connection: apsw.Connection, topic: str, upto: int) -> Iterator[tuple[str, int]]:
+    """The documents first put into a file up to a change, with the change that made each, the youngest first."""
+    return connection.execute(
+        "SELECT document, n FROM versions WHERE topic = ? AND version = 1 AND n <= ? ORDER BY n DESC", (topic, upto)
+    )
 
 
 def file_text(connection: apsw.Connection, topic: str, n: int) -> str:

@@ -85,6 +85,21 @@ async def test_an_append_by_another_program_survives_a_stale_save(tmp_path: Path
         assert contents == ["FIRST", "second", "appended by another program"]
 
 
+async def test_a_buffer_older_than_all_that_is_remembered_reverts_nothing(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        for number in range(10):
+            await it.add(f"seen {number}")
+        stale = it.text
+        assert stale
+        for number in range(60):
+            await it.add(f"unseen {number}")
+        await it.save(stale.replace("first", "FIRST"))
+        contents = [row.content for row in await it.living() if row.listed]
+        expected = ["FIRST", "second", *(f"seen {n}" for n in range(10)), *(f"unseen {n}" for n in range(60))]
+        assert contents == expected
+
+
 async def test_what_a_person_takes_back_stays_taken_back(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("# notes\n\nhello\n")
