@@ -86,10 +86,12 @@ class Reading:
     def _look(self, fd: int) -> FileText | None:
         before = os.fstat(fd)
         writing = is_written_to(fd)
+        if not self._at_rest(before, writing):
+            self._note(before)
+            return None
         data = read_all(fd, self._path)
-        # Somebody may have written while we read: only a file at rest on both sides of the read is whole.
-        writing = is_written_to(fd) if writing is False else writing
-        if not _same(before, os.fstat(fd)) or not self._at_rest(before, writing):
+        # Somebody may have come while we read: only a file at rest on both sides of the read is whole.
+        if not _same(before, os.fstat(fd)) or is_written_to(fd) is not writing:
             self._note(before)
             return None
         return FileText(decoded(data, self._path), digest_of(data), stat_of(before))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 
@@ -30,9 +31,16 @@ def marker_of(root: Path) -> str:
 
 def found_vault(root: Path) -> str:
     """Make this folder a vault if it is none yet; its id."""
-    (root / RESERVED).mkdir(parents=True, exist_ok=True)
+    folder = root / RESERVED
+    folder.mkdir(parents=True, exist_ok=True)
     if known := marker_of(root):
         return known
     marker = secrets.token_hex(10)
-    (root / RESERVED / MARKER).write_text(marker + "\n", encoding="ascii")
+    # Whole or not at all: half a marker would look like another vault's.
+    staged = folder / f"{MARKER}.new"
+    with staged.open("w", encoding="ascii") as file:
+        file.write(marker + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(folder / MARKER)
     return marker

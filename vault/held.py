@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from hiveminddb.errors import TooLarge, VaultError
+from hiveminddb.errors import StorageError, TooLarge, Unavailable, VaultError
 from hiveminddb.vault import files, system
 from hiveminddb.vault.files import Stat
 from hiveminddb.vault.system import Unreadable, translated
@@ -84,8 +84,13 @@ class _Kept:
     home: str
     path: str
     known: str
-    due: float
+    since: float
+    writing: bool = False
     reported: bool = False
+
+    def is_due(self, now: float) -> bool:
+        """Whether to look: at once when a writer finishes, else when nobody can be on the way in any more."""
+        return not self.reported and (self.writing or now >= self.since + GRACE)
 
 
 class Held:
@@ -150,8 +155,8 @@ class Held:
 
     def add(self, swap: int, home: str, held: str, token: Token) -> Late | None:
         """Take charge of a file that was just replaced, and say what nobody knew of in it."""
-        self._kept[held] = _Kept(home, token.path, token.expected, time.monotonic() + GRACE)
-        return self._look(swap, held, finally_=False)
+        self._kept[held] = _Kept(home, token.path, token.expected, time.monotonic())
+        return self._look(swap, held)
 
     def forget(self, held: str) -> None:
         """Give up charge of a file that goes back to its place."""
@@ -165,7 +170,7 @@ class Held:
             self._recover()
         now = time.monotonic()
         over = set(list(self._kept)[: max(0, len(self._kept) - MAX_HELD)])
-        due = [held for held, kept in self._kept.items() if not kept.reported and (now >= kept.due or held in over)]
+        due = [held for held, kept in self._kept.items() if kept.is_due(now) or (held in over and not kept.reported)]
         found = (self._late(held, force=held in over) for held in due)
         return [late for late in found if late]
 
@@ -179,7 +184,7 @@ class Held:
             held = self.name(swap, token)
             os.rename(late.token, held, src_dir_fd=swap, dst_dir_fd=swap)
             os.fsync(swap)
-            self._kept[held] = _Kept(kept.home, late.path, token.expected, time.monotonic() + GRACE)
+            self._kept[held] = _Kept(kept.home, late.path, token.expected, time.monotonic())
 
     def reading_shows(self) -> bool:
         """Whether this file system lets us know that somebody read a file."""
@@ -207,10 +212,12 @@ class Held:
         except (Unreadable, TooLarge) as error:
             kept.reported = True
             log.error("edit kept aside path=%s file=%s reason=%s", kept.path, held, error.message)
-            return None
+        except (VaultError, Unavailable, StorageError) as error:
+            log.debug("replaced file out of reach path=%s file=%s reason=%s", kept.path, held, error.message)
+        return None
 
-    def _look(self, swap: int, held: str, finally_: bool = True, force: bool = False) -> Late | None:
-        """An unknown text in a replaced file at rest; one at rest without is dropped, if this is the final look."""
+    def _look(self, swap: int, held: str, force: bool = False) -> Late | None:
+        """An unknown text in a replaced file at rest; one that holds none is dropped when nobody can come any more."""
         kept = self._kept[held]
         try:
             fd = files.open_to_read(swap, held)
@@ -218,7 +225,8 @@ class Held:
             del self._kept[held]
             return None
         try:
-            if system.is_written_to(fd) and not force:
+            kept.writing = bool(system.is_written_to(fd))
+            if kept.writing and not force:
                 return None
             data = files.read_all(fd, kept.path)
         finally:
@@ -227,29 +235,33 @@ class Held:
             late = Late(kept.path, files.decoded(data, kept.path), kept.known, held)
             kept.reported = True
             return late
-        if finally_:
+        if force or time.monotonic() >= kept.since + GRACE:
             del self._kept[held]
             os.unlink(held, dir_fd=swap)
         return None
 
     def _take_over(self, swap: int, home: str) -> None:
         for held in sorted(os.listdir(swap)):
-            token = self._parsed(swap, held)
-            if held.startswith("new-") or (token and files.digest_of(_content(swap, held, token.path)) == token.new):
+            if held.startswith("new-"):
                 os.unlink(held, dir_fd=swap)
-            elif token and held not in self._kept:
-                self._kept[held] = _Kept(home, token.path, token.expected, due=0.0)
+            elif held.startswith("old-") and held not in self._kept:
+                try:
+                    self._take_charge(swap, home, held)
+                except (OSError, ValueError, VaultError, TooLarge) as error:
+                    log.error("replaced file kept aside file=%s reason=%s", held, error)
 
-    def _parsed(self, swap: int, held: str) -> Token | None:
-        parts = held.split("-", 4)
-        if len(parts) != 5 or parts[0] != "old":
-            return None
-        path = parts[4]
-        if len(path) == 33 and path[0] == "%":
-            path = _content(swap, "path-" + path, held).decode()
+    def _take_charge(self, swap: int, home: str, held: str) -> None:
+        token = self._parsed(swap, held)
+        if files.digest_of(_content(swap, held, token.path)) == token.new:
+            os.unlink(held, dir_fd=swap)
         else:
-            path = path.replace("%2F", "/").replace("%25", "%")
-        return Token(parts[1], parts[2], parts[3], path)
+            self._kept[held] = _Kept(home, token.path, token.expected, since=0.0)
+
+    def _parsed(self, swap: int, held: str) -> Token:
+        _, new, expected, number, path = held.split("-", 4)
+        if len(path) == 33 and path[0] == "%":
+            return Token(new, expected, number, _content(swap, "path-" + path, held).decode())
+        return Token(new, expected, number, path.replace("%2F", "/").replace("%25", "%"))
 
     def _homes_beside(self) -> Iterator[str]:
         """Folders of the vault on other file systems that have a swap folder of their own."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from hiveminddb.errors import VaultError
 from hiveminddb.vault import files, topics
 from hiveminddb.vault.files import Stat
 from hiveminddb.vault.guard import deleted_in_bulk, found_vault, marker_of
@@ -51,28 +52,40 @@ class Vault:
 
     def scan(self, known: Collection[str]) -> dict[str, Stat]:
         """Every topic file there is; `known` are the topics that had one. Sets `stopped` when their lack is no wish."""
+        try:
+            found = self._found(known)
+        except OSError as error:
+            self.stopped = f"the vault folder cannot be used: {self.root}: {error.strerror}"
+            return {}
+        return found.files if found else {}
+
+    def resolve(self, choice: Choice) -> None:
+        """Go on after a stop: this folder, as it is, is the vault."""
+        try:
+            self.identity = found_vault(self.root)
+        except OSError as error:
+            reason = f"the vault folder cannot be used: {self.root}: {error.strerror}"
+            raise VaultError(reason, "check its permissions and its disk") from error
+        self.stopped = ""
+        self._devices = {}
+        self._believed = True
+        log.info("vault accepted folder=%s choice=%s", self.root, choice)
+
+    def _found(self, known: Collection[str]) -> _Scan | None:
         self.stopped = self._missing(known)
         if self.stopped:
-            return {}
-        self.identity = self.identity or found_vault(self.root)
+            return None
+        marker = found_vault(self.root)
+        self.identity = self.identity or marker
         found = _Scan(self.root)
         self.refused = found.refused
         self._watcher.knows_folders(found.devices)
         self.stopped = self._lost(known, found)
         if self.stopped:
-            return {}
+            return None
         self._believed = True
         self._devices = found.devices
-        return found.files
-
-    def resolve(self, choice: Choice) -> None:
-        """Go on after a stop: this folder, as it is, is the vault."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        self.identity = found_vault(self.root)
-        self.stopped = ""
-        self._devices = {}
-        self._believed = True
-        log.info("vault accepted folder=%s choice=%s", self.root, choice)
+        return found
 
     def _missing(self, known: Collection[str]) -> str:
         """Why this folder is not the vault that held the known files."""
@@ -87,6 +100,8 @@ class Vault:
 
     def _lost(self, known: Collection[str], found: _Scan) -> str:
         """Why the files that are not there may be wanted."""
+        if "." in found.refused:
+            return f"the vault folder {found.refused['.']}: {self.root}"
         for folder, device in self._devices.items():
             if device != self._devices[""] and found.devices.get(folder) != device:
                 return f"a disk inside the vault is not mounted any more: {folder}"

@@ -74,7 +74,7 @@ class Watcher:
         log.info("watching folder=%s", self._root)
         stands = False
         async for found in changes:
-            batch = self._batch(found)
+            batch = await asyncio.to_thread(self._batch, found)
             if not stands or batch.rescan:
                 batch = Batch(batch.topics, rescan=True)
             stands = True

@@ -109,7 +109,7 @@ def test_looking_harms_no_writer_that_comes_at_that_moment(root: Path) -> None:
 
 
 def _ready(stream: IO[str] | None) -> bool:
-    return bool(select.select([stream], [], [], 0)[0])
+    return stream is not None and bool(select.select([stream], [], [], 0)[0])
 
 
 @leases

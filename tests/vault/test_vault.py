@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hiveminddb.errors import VaultError
 from hiveminddb.vault import files
 from hiveminddb.vault.guard import deleted_in_bulk, marker_of
 from hiveminddb.vault.vault import Vault
@@ -99,6 +100,14 @@ def test_the_owner_decides(tmp_path: Path, choice: str) -> None:
     vault.resolve(choice)  # type: ignore[arg-type]
     assert vault.scan(known) == {} and not vault.stopped
     assert marker_of(tmp_path / "v") == vault.identity
+
+
+def test_a_folder_that_cannot_be_one_stops_the_mirror_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    vault = Vault(tmp_path / "file")
+    assert vault.scan([]) == {} and "cannot be used" in vault.stopped
+    with pytest.raises(VaultError):
+        vault.resolve("recreate")
 
 
 def test_many_files_gone_at_the_start_stop_the_mirror(tmp_path: Path) -> None:
