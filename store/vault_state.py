@@ -97,9 +97,7 @@ def put_vault_base(connection: apsw.Connection, base: VaultBase, keep: int) -> N
 
 def drop_vault_base(connection: apsw.Connection, base: VaultBase) -> None:
     """Forgets a text that never came to be in the file."""
-    connection.execute(
-        "DELETE FROM vault_bases WHERE topic = ? AND n = ? AND by = ?", (base.topic, base.n, base.by)
-    )
+    connection.execute("DELETE FROM vault_bases WHERE topic = ? AND n = ? AND by = ?", (base.topic, base.n, base.by))
 
 
 def _file(row: tuple[str, int, int, int, int, str]) -> VaultFile:
