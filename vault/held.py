@@ -7,12 +7,10 @@ expected to come out, so that after a crash its content alone decides: ours, kno
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
 import secrets
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hiveminddb.errors import StorageError, TooLarge, Unavailable, VaultError
-from hiveminddb.vault import files, system
+from hiveminddb.vault import files, staging, system
 from hiveminddb.vault.files import Stat
 from hiveminddb.vault.system import Unreadable, translated
 from hiveminddb.vault.topics import RESERVED
@@ -129,14 +127,14 @@ class Held:
             return head + quoted
         mark = "%" + hashlib.sha256(token.path.encode()).hexdigest()[:32]
         with suppress(FileExistsError):
-            _written(swap, "path-" + mark, token.path.encode())
+            staging.written(swap, "path-" + mark, token.path.encode())
         return head + mark
 
     def stage(self, swap: int, token: Token, data: bytes, like: tuple[int, str]) -> str:
         """Write a text, whole and durable, under the name from which it changes places with the topic file."""
         staged, held = "new-" + secrets.token_hex(8), self.name(swap, token)
         try:
-            _written(swap, staged, data, like)
+            staging.written(swap, staged, data, like)
             os.rename(staged, held, src_dir_fd=swap, dst_dir_fd=swap)
         except OSError:
             with suppress(FileNotFoundError):
@@ -150,7 +148,7 @@ class Held:
         try:
             os.link(name, kept, src_dir_fd=folder, dst_dir_fd=swap, follow_symlinks=False)
         except PermissionError:
-            _written(swap, kept, _content(folder, name, token.path))
+            staging.written(swap, kept, staging.content(folder, name, token.path))
         return kept
 
     def add(self, swap: int, home: str, held: str, token: Token) -> Late | None:
@@ -190,7 +188,7 @@ class Held:
         """Whether this file system lets us know that somebody read a file."""
         name = "new-" + secrets.token_hex(8)
         with translated(RESERVED), self.opened("") as swap:
-            _written(swap, name, b"x")
+            staging.written(swap, name, b"x")
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=swap)
             try:
                 return system.reading_shows(fd)
@@ -252,7 +250,7 @@ class Held:
 
     def _take_charge(self, swap: int, home: str, held: str) -> None:
         token = self._parsed(swap, held)
-        if files.digest_of(_content(swap, held, token.path)) == token.new:
+        if files.digest_of(staging.content(swap, held, token.path)) == token.new:
             os.unlink(held, dir_fd=swap)
         else:
             self._kept[held] = _Kept(home, token.path, token.expected, since=0.0)
@@ -260,7 +258,7 @@ class Held:
     def _parsed(self, swap: int, held: str) -> Token:
         _, new, expected, number, path = held.split("-", 4)
         if len(path) == 33 and path[0] == "%":
-            return Token(new, expected, number, _content(swap, "path-" + path, held).decode())
+            return Token(new, expected, number, staging.content(swap, "path-" + path, held).decode())
         return Token(new, expected, number, path.replace("%2F", "/").replace("%25", "%"))
 
     def _homes_beside(self) -> Iterator[str]:
@@ -269,47 +267,3 @@ class Held:
             if SWAP_BESIDE in folders:
                 yield os.path.relpath(where, self._root)
             folders[:] = [name for name in folders if not name.startswith(".")]
-
-
-def _written(swap: int, name: str, data: bytes, like: tuple[int, str] | None = None) -> None:
-    """A new file with this content, durable, and marked so that a first read of it shows."""
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=swap)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-        if like:
-            _take_after(fd, *like)
-        system.mark_unread(fd)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _take_after(fd: int, folder: int, name: str) -> None:
-    """Give a new file the owner, permissions and attributes of the one it replaces, as far as that is allowed."""
-    try:
-        old = files.open_to_read(folder, name)
-    except OSError:
-        return
-    try:
-        found, ours = os.fstat(old), os.fstat(fd)
-        if (found.st_uid, found.st_gid) != (ours.st_uid, ours.st_gid):
-            with suppress(OSError):
-                os.fchown(fd, found.st_uid, found.st_gid)
-        os.fchmod(fd, stat.S_IMODE(found.st_mode))
-        for key in os.listxattr(old) if hasattr(os, "listxattr") else ():
-            os.setxattr(fd, key, os.getxattr(old, key))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-    finally:
-        os.close(old)
-
-
-def _content(folder: int, name: str, path: str) -> bytes:
-    fd = files.open_to_read(folder, name)
-    try:
-        return files.read_all(fd, path)
-    finally:
-        os.close(fd)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from hiveminddb.vault import files
-from hiveminddb.vault.swap import Late, Swap
 from hiveminddb.vault.system import LINUX
-from tests.vault.processes import actor
+from tests.vault.mirroring import Lines
+from tests.vault.processes import REPOSITORY, Actor, actor
 from tests.waiting import wait_until
 
-COUNT = 150
+pytestmark = pytest.mark.skipif(not LINUX, reason="only Linux says whether somebody is writing")
 
 # Ways in which programs save.
 PEOPLE = {
@@ -24,58 +26,39 @@ PEOPLE = {
 }
 
 
-class Lines:
-    """A mirror whose merge is the union of lines."""
-
-    def __init__(self, root: Path) -> None:
-        self._root, self._swap, self._n = root, Swap(root), 0
-        self.all: set[str] = set()
-
-    def round(self) -> None:
-        """Take in what is there, add a line of ours, and write all."""
-        self.take_late()
-        found = files.read(self._root, "a.md")
-        self._take(found.text if found else "")
-        self._n += 1
-        self.all.add(f"ours {self._n}\n")
-        written = self._swap.write("a.md", "".join(sorted(self.all)), found.digest if found else None)
-        self._take_late([written.displaced] if written.displaced else [])
-
-    def at_rest(self) -> bool:
-        """True when nothing replaced is kept any more."""
-        self.take_late()
-        return not list((self._root / ".hivemind" / "swap").iterdir())
-
-    def take_late(self) -> None:
-        self._take_late(self._swap.late())
-
-    def persons_after_a_round(self) -> set[str]:
-        self.round()
-        return self.persons()
-
-    def persons(self) -> set[str]:
-        return {line for line in self.all if not line.startswith("ours")}
-
-    def _take_late(self, found: list[Late]) -> None:
-        for late in found:
-            self._take(late.text)
-            self._swap.settle(late)
-
-    def _take(self, text: str) -> None:
-        self.all.update(text.splitlines(keepends=True))
+def begins_to_save(person: Actor, root: Path, how: str, count: int) -> set[str]:
+    """The lines a person is going to save, one after the other."""
+    body = PEOPLE[how].replace("\n", "\n ")
+    person.does(f"import os, time\ndef save(line):\n path = {str(root / 'a.md')!r}\n {body}")
+    person.begins(f"for i in range({count}):\n save(f'person {{i}}\\n')\n time.sleep(0.001)")
+    return {f"person {i}\n" for i in range(count)}
 
 
-@pytest.mark.skipif(not LINUX, reason="only Linux says whether somebody is writing")
 @pytest.mark.parametrize("how", sorted(PEOPLE))
 def test_no_line_is_lost_between_us_and_a_person(root: Path, how: str) -> None:
     mirror = Lines(root)
     mirror.round()
-    with actor() as other:
-        body = PEOPLE[how].replace("\n", "\n ")
-        other.does(f"import os, time\ndef save(line):\n path = {str(root / 'a.md')!r}\n {body}")
-        other.begins(f"for i in range({COUNT}):\n save(f'person {{i}}\\n')\n time.sleep(0.001)")
-        expected = {f"person {i}\n" for i in range(COUNT)}
+    with actor() as person:
+        expected = begins_to_save(person, root, how, 150)
         wait_until(lambda: mirror.persons_after_a_round() >= expected)
-    mirror.round()
+    wait_until(mirror.at_rest)
+    assert mirror.persons() == expected
+
+
+@pytest.mark.parametrize("how", sorted(PEOPLE))
+def test_no_line_of_a_person_is_lost_when_we_die_again_and_again(root: Path, how: str) -> None:
+    Lines(root).round()
+    with actor() as person:
+        expected = begins_to_save(person, root, how, 1000)
+        for n in range(6):
+            command = [sys.executable, "-m", "tests.vault.mirroring", str(root)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY) as process:
+                assert process.stdout and process.stderr
+                assert process.stdout.readline() == b"going\n", process.stderr.read().decode()
+                # Not a wait for anything: another moment to die at, each time.
+                time.sleep(0.02 + 0.003 * n)
+                process.kill()
+        mirror = Lines(root)
+        wait_until(lambda: mirror.persons_after_a_round() >= expected)
     wait_until(mirror.at_rest)
     assert mirror.persons() == expected
