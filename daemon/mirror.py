@@ -62,7 +62,6 @@ class Mirror:
         self._agenda = Agenda()
         self._rescan_at = 0.0
         self.tasks: list[asyncio.Task[None]] = []
-        self.files = 0
 
     async def __aenter__(self) -> Self:
         self.tasks = [
@@ -128,7 +127,6 @@ class Mirror:
         known = {file.topic: file for file in await self._database.read(vault_state.vault_files)}
         found = await self._on_thread(partial(self._vault.scan, list(known)))
         self._rescan_at = time.monotonic() + RESCAN_SECONDS
-        self.files = len(found)
         if self.stopped:
             log.warning("vault stopped reason=%s", self.stopped)
             return

@@ -18,7 +18,7 @@ from hiveminddb.daemon.recall import IndexInUse, Recall
 from hiveminddb.daemon.takein import Arrival, file_text, merge_in
 from hiveminddb.errors import HiveMindError
 from hiveminddb.model import NodeId
-from hiveminddb.store import changes, outbox, topic_files, vectors
+from hiveminddb.store import changes, outbox, topic_files, vault_state, vectors
 from hiveminddb.store.check import check
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.index import Index
@@ -57,14 +57,14 @@ class Upkeep:
         """The daemon at this moment, counted in one read."""
         return await self._parts.database.read(self._status)
 
-    def vault_status(self) -> VaultStatus:
+    def vault_status(self, connection: Connection) -> VaultStatus:
         """Whether the vault is mirrored, and which files are not."""
-        mirror = self._parts.mirror
+        mirror, files = self._parts.mirror, vault_state.count_files(connection)
         if mirror.stopped:
-            return VaultStatus(str(self._parts.vault_dir), "stopped", mirror.files, mirror.stopped)
+            return VaultStatus(str(self._parts.vault_dir), "stopped", files, mirror.stopped)
         refused = "; ".join(f"{path}: {reason}" for path, reason in sorted(mirror.refused.items())[:10])
         left_out = f"{len(mirror.refused)} not mirrored: {refused}" if refused else ""
-        return VaultStatus(str(self._parts.vault_dir), "mirrored", mirror.files, left_out)
+        return VaultStatus(str(self._parts.vault_dir), "mirrored", files, left_out)
 
     async def import_files(self, files: Sequence[ImportFile]) -> Imported:
         """Take markdown files in as they are; what a topic has already is not added twice."""
@@ -73,7 +73,7 @@ class Upkeep:
     async def resolve_vault(self, choice: VaultChoice) -> VaultStatus:
         """Answer a vault that stopped and asks."""
         await self._parts.mirror.resolve(choice)
-        return self.vault_status()
+        return await self._parts.database.read(self.vault_status)
 
     async def doctor(self, rebuild: bool, check: bool) -> Sequence[Check]:
         """Look at everything; make the projections anew where asked."""
@@ -90,7 +90,7 @@ class Upkeep:
         return Status(
             node_id=parts.node,
             version=VERSION,
-            vault=self.vault_status(),
+            vault=self.vault_status(connection),
             memories=listed,
             invalidated=gone,
             topics=topics,
@@ -155,7 +155,7 @@ class Upkeep:
     async def _checked(self) -> list[Check]:
         findings = await self._parts.database.read(check)
         checks = [Check(found.check, found.ok, found.message) for found in findings]
-        vault, embedding = self.vault_status(), self._parts.embedder.state
+        vault, embedding = await self._parts.database.read(self.vault_status), self._parts.embedder.state
         checks.append(Check("vault", vault.state == "mirrored" and not vault.reason, vault.reason or vault.state))
         model = f"{self._parts.embedder.model_id} is {embedding.name}"
         checks.append(Check("model", embedding.name in ("ready", "off"), f"{model} {embedding.reason}".strip()))

@@ -69,6 +69,11 @@ def vault_bases(connection: apsw.Connection, topic: str) -> list[VaultBase]:
     ]
 
 
+def count_files(connection: apsw.Connection) -> int:
+    """How many files agree with their documents, or did when last looked at."""
+    return int(connection.execute("SELECT count(*) FROM vault_files").get)
+
+
 def put_vault_file(connection: apsw.Connection, file: VaultFile) -> None:
     """Remembers what a file is now, in place of what it was."""
     connection.execute(
