@@ -23,12 +23,18 @@ from hiveminddb.store.cues import embedding_text
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.outbox import Mark
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.vectors import ActiveModel
+from hiveminddb.store.vectors import ActiveModel, Living
 
 log = logging.getLogger(__name__)
 
 # Texts embedded between two transactions: a second of work or two, so that a crash repeats little.
 BATCH = 32
+
+# Memories marked at once when another model's vectors are to be made.
+AT_ONCE = 1024
+
+# Under which name the database keeps the setting of the model in use, to open it again while another is taking over.
+SETTING = "vectors.setting"
 
 # How long to rest when the model is away or nothing rings.
 PAUSE_SECONDS = 2.0
@@ -51,8 +57,11 @@ class _Work:
 class EmbeddingJob:
     """Runs inside `async with`; `idle` tells when everything written so far has vectors."""
 
-    def __init__(self, database: Database, in_use: IndexInUse, embedder: Embedder, bell: Bell) -> None:
+    def __init__(self, database: Database, in_use: IndexInUse, embedder: Embedder, setting: str, bell: Bell) -> None:
         self._database, self._in_use, self._embedder, self._bell = database, in_use, embedder, bell
+        self._setting = setting
+        # Texts the model could not take: they are not asked for again.
+        self._set_aside: set[bytes] = set()
         self._progress = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
@@ -123,25 +132,39 @@ class EmbeddingJob:
         in_use, dimensions = await self._database.read(vectors.active), self._embedder.dim
         if in_use is None or dimensions is None or in_use.model == self._embedder.model_id:
             return
-        if await self._database.write(lambda tx: _mark_missing(tx, self._embedder.model_id)):
+        if await self._database.write(self._mark_missing):
             self._bell.ring()
         else:
             await self._turn_to(ActiveModel(self._embedder.model_id, dimensions))
 
+    def _mark_missing(self, tx: Transaction) -> int:
+        lacking = vectors.missing(tx.connection, self._embedder.model_id, AT_ONCE)
+        wanted = [memory for memory in lacking if memory.text_hash not in self._set_aside]
+        for memory in wanted:
+            tx.mark("embed", memory.id, tx.counters.n)
+        return len(wanted)
+
     async def _turn_to(self, model: ActiveModel) -> None:
         def turn(tx: Transaction) -> None:
             vectors.activate(tx.connection, model)
+            tx.set_meta(SETTING, self._setting)
             living = vectors.load(tx.connection)
-            tx.after_commit(lambda: self._in_use.index.use_vectors(model.dimensions, living))
+            tx.after_commit(lambda: self._show_all(model, living))
 
         await self._database.write(turn)
         log.info("vectors model=%s dimensions=%d", model.model, model.dimensions)
+
+    def _show_all(self, model: ActiveModel, living: Living | None) -> None:
+        self._in_use.index.use_vectors(model.dimensions, living)
+        self._in_use.model = model.model
 
     def _store(self, work: _Work, found: Sequence[Vectors], tx: Transaction) -> None:
         for task, passages in zip(work.tasks, found, strict=True):
             if len(passages):
                 slots = vectors.put(tx.connection, task.text_hash, self._embedder.model_id, passages)
                 self._show(tx, slots, passages)
+            else:
+                self._set_aside.add(task.text_hash)
             tx.unmark("embed", task.mark.key, task.mark.n)
         for mark in work.settled:
             self._attach(tx, mark)
@@ -178,10 +201,3 @@ def _next_work(after: int, model: str, connection: Connection) -> _Work:
         else:
             tasks.append(_Task(mark, row.text_hash, embedding_text(row.content, row.speaker)))
     return _Work(tasks, settled)
-
-
-def _mark_missing(tx: Transaction, model: str) -> int:
-    lacking = vectors.missing(tx.connection, model, BATCH * 32)
-    for memory in lacking:
-        tx.mark("embed", memory.id, tx.counters.n)
-    return len(lacking)

@@ -73,6 +73,17 @@ def parse(value: str | None, environment: Mapping[str, str]) -> EmbeddingSpec:
     raise InvalidConfig(f"{VARIABLE} is {value!r}, which names no model", f"it takes {FORMS}")
 
 
+def named(spec: EmbeddingSpec) -> str:
+    """The setting that `parse` makes this spec of; empty for the shipped model, wherever it is installed."""
+    match spec:
+        case NoModel():
+            return "none"
+        case LocalModel(path=path):
+            return "" if spec == shipped_model() else f"local:{path}"
+        case RemoteModel(name=name):
+            return name
+
+
 def open_embedder(spec: EmbeddingSpec) -> Embedder:
     """The embedder of a spec, not entered yet."""
     match spec:

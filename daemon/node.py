@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from pathlib import Path
 from hiveminddb.daemon.api import Api
 from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.config import Config
-from hiveminddb.daemon.embedding_job import EmbeddingJob
-from hiveminddb.daemon.embedding_spec import open_embedder
+from hiveminddb.daemon.embedding import Embedder
+from hiveminddb.daemon.embedding_job import SETTING, EmbeddingJob
+from hiveminddb.daemon.embedding_spec import NoModel, named, open_embedder, parse
 from hiveminddb.daemon.lock import data_lock, vault_lock
 from hiveminddb.daemon.memories import Memories
 from hiveminddb.daemon.mirror import VAULT_ID, Mirror
@@ -26,6 +28,7 @@ from hiveminddb.daemon.server import serving
 from hiveminddb.daemon.settling import Settler
 from hiveminddb.daemon.tails import Tails
 from hiveminddb.daemon.upkeep import VERSION, Parts, Upkeep
+from hiveminddb.errors import InvalidConfig
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, topic_files, vectors
 from hiveminddb.store.database import Connection, Database
@@ -51,6 +54,8 @@ class _Loaded:
     topics: Topics
     last_hlc: int
     vault_id: str
+    model: str
+    setting: str
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
@@ -74,13 +79,16 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         loaded = await database.read(_load)
         vault = await stack.enter_async_context(_vault(stack, config.vault, loaded))
         embedder = await stack.enter_async_context(open_embedder(config.embedding_model))
-        in_use, mirror_bell, embed_bell = IndexInUse(loaded.index), Bell(), Bell()
+        former = await _former(stack, config, loaded)
+        in_use, mirror_bell, embed_bell = IndexInUse(loaded.index, loaded.model), Bell(), Bell()
         tails = Tails()
         pipeline = Pipeline(identity, Clock(loaded.last_hlc), Commits(in_use, tails, [mirror_bell, embed_bell]))
-        embedding = await stack.enter_async_context(EmbeddingJob(database, in_use, embedder, embed_bell))
+        embedding = await stack.enter_async_context(
+            EmbeddingJob(database, in_use, embedder, named(config.embedding_model), embed_bell)
+        )
         settler = Settler(pipeline, loaded.topics, tails)
         mirror = await stack.enter_async_context(Mirror(database, settler, tails, vault, mirror_bell))
-        recall = Recall(database, in_use, embedder, loaded.topics)
+        recall = Recall(database, in_use, embedder, former, loaded.topics)
         upkeep = Upkeep(
             Parts(
                 identity, config.data_dir, config.vault, database, pipeline, loaded.topics, recall, in_use, embedder,
@@ -93,6 +101,17 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         stack.enter_context(announced(config.data_dir, address.url, VERSION))
         log.info("ready node=%s url=%s vault=%s", identity, address.url, config.vault)
         yield [*mirror.tasks, embedding.task]
+
+
+async def _former(stack: AsyncExitStack, config: Config, loaded: _Loaded) -> Embedder | None:
+    """The model that made the vectors there are, where another has been configured since."""
+    if not loaded.model or loaded.setting == named(config.embedding_model) or config.embedding_model == NoModel():
+        return None
+    try:
+        return await stack.enter_async_context(open_embedder(parse(loaded.setting, os.environ)))
+    except InvalidConfig as error:
+        log.warning("former model not available reason=%s", error.message)
+        return None
 
 
 def _vault(stack: AsyncExitStack, folder: Path, loaded: _Loaded) -> Vault:
@@ -110,8 +129,15 @@ def _api(config: Config, cases: Memories, identity: NodeId) -> Api:
 
 
 def _load(connection: Connection) -> _Loaded:
-    index = Index.load(connection)
-    if in_use := vectors.active(connection):
+    index, in_use = Index.load(connection), vectors.active(connection)
+    if in_use:
         index.use_vectors(in_use.dimensions, vectors.load(connection))
     topics = Topics(topic_files.living_topics(connection))
-    return _Loaded(index, topics, changes.last_hlc(connection), meta(connection, VAULT_ID))
+    return _Loaded(
+        index=index,
+        topics=topics,
+        last_hlc=changes.last_hlc(connection),
+        vault_id=meta(connection, VAULT_ID),
+        model=in_use.model if in_use else "",
+        setting=meta(connection, SETTING),
+    )

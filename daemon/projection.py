@@ -87,7 +87,7 @@ def has_own_words(text: str, topic: str) -> bool:
     """Whether a head says more than the file's name: prose, or a title that is not just the topic again."""
     if markdown.has_prose(text):
         return True
-    title = markdown.title(text)
+    title = markdown.head_title(text)
     try:
         return bool(title) and from_name(title) != topic.rsplit("/", 1)[-1].lower()
     except InvalidInput:

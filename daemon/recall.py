@@ -22,21 +22,30 @@ from hiveminddb.store.rows import MemoryRow, to_memory, to_microseconds
 from hiveminddb.store.search import Mode, Query, Scored, known_names, search
 from hiveminddb.vault.topics import Topics
 
+_OTHER_MODEL = "searched by words only: the vectors are another model's, those of the present one are being made"
+
 
 @dataclass(slots=True)
 class IndexInUse:
-    """The search index; a rebuild puts another in its place."""
+    """The search index, which a rebuild replaces, and the model whose vectors it has (empty before the first)."""
 
     index: Index
+    model: str = ""
 
 
 class Recall:
-    """Searches; without a vector it searches by words and says so."""
+    """Searches; without a vector it searches by words and says so.
 
-    def __init__(self, database: Database, index: IndexInUse, embedder: Embedder, topics: Topics) -> None:
+    After a change of the model the `former` one answers until all memories have vectors of the new.
+    """
+
+    def __init__(
+        self, database: Database, index: IndexInUse, embedder: Embedder, former: Embedder | None, topics: Topics
+    ) -> None:
         self._database = database
         self._in_use = index
         self._embedder = embedder
+        self._former = former
         self._topics = topics
 
     async def search(self, wanted: Search) -> Found:
@@ -57,20 +66,31 @@ class Recall:
 
     def status(self) -> SearchStatus:
         """How a search asked for now would be made."""
-        state = self._embedder.state
-        if state.name == "ready":
+        embedder = self._serving()
+        if embedder is None:
+            return SearchStatus("lexical", _OTHER_MODEL)
+        if embedder.state.name == "ready":
             return SearchStatus("hybrid")
-        return SearchStatus("lexical", _note(state.name, state.reason))
+        return SearchStatus("lexical", _note(embedder.state.name, embedder.state.reason))
+
+    def _serving(self) -> Embedder | None:
+        """The model that made the vectors there are; the configured one while there are none."""
+        choices = [self._embedder, *([self._former] if self._former else [])]
+        fitting = (it for it in choices if self._in_use.model in ("", it.model_id) or it.state.name == "off")
+        return next(fitting, None)
 
     async def _vector(self, index: Index, wanted: Search, filters: store.Filters) -> tuple[Vectors | None, str]:
         if wanted.mode == "lexical" or not wanted.query.strip():
             return None, ""
-        state = self._embedder.state
+        embedder = self._serving()
+        if embedder is None:
+            return None, _OTHER_MODEL
+        state = embedder.state
         if state.name in ("off", "broken"):
             return None, _note(state.name, state.reason)
         try:
             text = query_text(wanted.query, known_names(index, filters))
-            return await self._embedder.embed_query(text), "no memory has a vector yet"
+            return await embedder.embed_query(text), "no memory has a vector yet"
         except Unavailable as error:
             return None, _note(state.name, error.message)
 

@@ -18,7 +18,7 @@ from hiveminddb.daemon.projection import ENTRY, HEAD, invalidated, invalidation
 from hiveminddb.store import changes, history, topic_files, vault_state
 from hiveminddb.store.rows import MemoryRow, text_hash, to_microseconds
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.vault_state import VaultBase
+from hiveminddb.store.vault_state import By, VaultBase
 from hiveminddb.sync import document, position
 from hiveminddb.vault import markdown
 from hiveminddb.vault.reconcile import Base, Create, Edit, Entry, Plan, plan, render
@@ -26,7 +26,10 @@ from hiveminddb.vault.reconcile import Base, Create, Edit, Entry, Plan, plan, re
 BY_FILE = "file"
 
 # Texts of a file that a stale editor buffer is compared with. More would find older buffers and cost more a save.
-BASES_KEPT = 12
+BASES_COMPARED = 12
+
+# Texts that are remembered: a slow writer may hold a file that was replaced while many adds went by.
+BASES_KEPT = 64
 
 # An entry that turns up again within this time, in whatever file, was cut and pasted.
 _PASTE_MICROSECONDS = 15 * 60 * 1_000_000
@@ -78,16 +81,47 @@ def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival, *, gone: bool =
 
     `gone`: the file was removed, and with it what it held last, whatever older texts an editor may hold.
     """
+    known = file_bases(tx, found.topic)[:BASES_COMPARED]
     before = tx.counters.n
+    base = _merge(tx, pipeline, found, known[:1] if gone else _with_unseen_tail(tx, known, found.text))
+    if file_text(tx.entries_of(found.topic)) == found.text:
+        last = tx.counters.n
+        tx.put_vault_base(VaultBase(found.topic, last, last, "disk", found.digest), BASES_KEPT)
+    elif tx.counters.n > before:
+        _remember(tx, found, "disk", base, before)
+
+
+def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> None:
+    """The same for a text written into a file that had been replaced, whose digest was `was` ("": it was not known).
+
+    Whatever the file's texts were since, its writer knows nothing of them. What a crash brings back is taken in once.
+    """
     known = vault_state.vault_bases(tx.connection, found.topic)
-    known = known[:1] if gone else _with_unseen_tail(tx, known, found.text)
-    bases = [Base(base.n, base.by, base_entries(tx, base)) for base in known]
+    at = next((i for i, base in enumerate(known) if base.digest == was), len(known))
+    if any(base.digest == found.digest for base in known[:at]):
+        return
+    if was and at == len(known):
+        at = 0
+    older = [base for base in known[at:] if base.by != "late" or base.digest == was]
+    before = tx.counters.n
+    base = _merge(tx, pipeline, found, older[:BASES_COMPARED] if was else [])
+    _remember(tx, found, "late", base, before)
+
+
+def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
+    """The recent texts that were in a topic's file, newest first."""
+    return [base for base in vault_state.vault_bases(tx.connection, topic) if base.by != "late"]
+
+
+def _merge(tx: Transaction, pipeline: Pipeline, found: Arrival, known: Sequence[VaultBase]) -> VaultBase | None:
+    """Merge a text made from one of the known ones; the one it was made from."""
+    bases = [Base(base.n, "mirror" if base.by == "mirror" else "disk", base_entries(tx, base)) for base in known]
     present = tx.entries_of(found.topic)
     meaning = plan(_entries(present), bases, found.text, unread=found.unread)
     base = known[meaning.base] if meaning.base >= 0 else None
     texts = {entry.document: entry.text for entry in bases[meaning.base].entries} if base else {}
     _Application(tx, pipeline, found, base, texts).apply(meaning, present)
-    _remember(tx, found, base, before)
+    return base
 
 
 def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
@@ -142,17 +176,12 @@ def _entries(rows: Sequence[MemoryRow]) -> list[Entry]:
     return [Entry(row.id, row.text, row.role == HEAD) for row in rows]
 
 
-def _remember(tx: Transaction, found: Arrival, base: VaultBase | None, before: int) -> None:
+def _remember(tx: Transaction, found: Arrival, by: By, base: VaultBase | None, before: int) -> None:
+    """The text is what its base says, and what was changed since `before` to take it in."""
     last = tx.counters.n
-    if file_text(tx.entries_of(found.topic)) == found.text:
-        kept = VaultBase(found.topic, last, last, "disk", found.digest)
-    elif last > before:
-        made = tuple(range(before + 1, last + 1))
-        upto, extra = (base.upto, base.extra) if base else (0, ())
-        kept = VaultBase(found.topic, last, upto, "disk", found.digest, (*extra, *made))
-    else:
-        return
-    tx.put_vault_base(kept, BASES_KEPT)
+    upto, extra = (base.upto, base.extra) if base else (0, ())
+    made = tuple(range(before + 1, last + 1))
+    tx.put_vault_base(VaultBase(found.topic, last, upto, by, found.digest, (*extra, *made)), BASES_KEPT)
 
 
 class _Application:
@@ -192,12 +221,17 @@ class _Application:
         new: list[NewEntry] = []
         for item, where in placed(meaning, positions):
             if isinstance(item, str):
-                fields = {"position": where}
-                self._pipeline.edit(self._tx, self._row(item), "move", self._author, fields=fields)
+                self._move(self._row(item), where)
             elif not self._revived(meaning.creates[item], where):
                 new.append(self._new(meaning.creates[item], where))
         if new:
             self._pipeline.add(self._tx, new)
+
+    def _move(self, row: MemoryRow, where: str) -> None:
+        """To its place in the file; one that was edited here after its end lives, one moved away stays there."""
+        if row.topic == self._found.topic:
+            fields = {"position": where, "invalidated": None}
+            self._pipeline.edit(self._tx, row, "move", self._author, fields=fields)
 
     def _new(self, create: Create, where: str) -> NewEntry:
         at = to_microseconds(create.heading) if create.heading else self._found.written_at

@@ -17,6 +17,9 @@ _HEADING = (
 )
 _UTC = (None, "UTC", "GMT", "Z")
 _FENCE = r"[ ]{0,3}(?P<fence>`{3,}(?=[^`\n]*(?:\n|\Z))|~{3,})(?P<info>[^\n]*)"
+# What people put between a date and the words after it.
+_TITLE = re.compile(r"# +([^\n]*)")
+_AFTER_DATE = " \t-–—:,|"
 _DATED = re.compile(_HEADING)
 # A literal line feed first lets the regex engine skip from line to line at memchr speed.
 _HEADING_LINE = re.compile(r"\n(?=\ufeff?##[ \t])" + _HEADING)
@@ -81,7 +84,7 @@ def heading_time(text: str, at: int = 0) -> datetime | None:
 def title(text: str) -> str:
     """What a dated heading says after its date: `## 2024-05-01 Meeting` -> `Meeting`."""
     found = _DATED.match(text)
-    return text[found.end() : _line_end(text, found.end())].strip(BLANK) if found else ""
+    return text[found.end() : _line_end(text, found.end())].lstrip(_AFTER_DATE).rstrip(BLANK) if found else ""
 
 
 def front_matter_end(text: str) -> int:
@@ -92,7 +95,12 @@ def front_matter_end(text: str) -> int:
 
 
 def body(text: str, is_head: bool) -> tuple[int, int]:
-    """Offsets of the content: without dated heading or front matter, and without blank lines around it."""
+    """Offsets of the content: without date or front matter, and without blank lines around it.
+
+    What a dated heading says after its date is the first line of the content.
+    """
+    if not is_head and (titled := _title_start(text)):
+        return titled, len(text.rstrip(BLANK))
     after = _preamble(text, is_head)
     if not text[after:].strip(BLANK):
         # An empty body sits after one blank line, where there is one, so that text put there looks as usual.
@@ -117,6 +125,9 @@ def with_body(text: str, is_head: bool, content: str) -> str:
     if newline == "\r\n":
         content = re.sub(r"(?<!\r)\n", "\r\n", content)
     before, after = text[:start], text[end:]
+    if not is_head and (kept := title(text)) and content.split("\n", 1)[0].rstrip() != kept:
+        # The title was not kept: what comes in its place is no heading.
+        before = before.rstrip(_AFTER_DATE) + newline * 2
     if start == end and content:
         before, after = _room(before, newline, is_head), after or newline * 2
     return before + content + after
@@ -139,6 +150,12 @@ def newline_of(text: str) -> str:
     """The line end of a text: CRLF only where every line has it."""
     lines = text.count("\n")
     return "\r\n" if lines and text.count("\r\n") == lines else "\n"
+
+
+def head_title(head: str) -> str:
+    """The title a file begins with, `# Garden` -> `Garden`; empty where there is none."""
+    found = _TITLE.match(head[_preamble(head, is_head=True) :].lstrip(BLANK))
+    return found[1].strip(BLANK) if found else ""
 
 
 def has_prose(head: str) -> bool:
@@ -207,6 +224,15 @@ def _preamble(text: str, is_head: bool) -> int:
         return front_matter_end(text) or (1 if text.startswith(BOM) else 0)
     found = _DATED.match(text)
     return _line_end(text, found.end()) if found else 0
+
+
+def _title_start(text: str) -> int:
+    """Where the words of a dated heading begin; 0 where it has none."""
+    found = _DATED.match(text)
+    if found is None or not title(text):
+        return 0
+    rest = text[found.end() :]
+    return found.end() + len(rest) - len(rest.lstrip(_AFTER_DATE))
 
 
 def _room(before: str, newline: str, is_head: bool) -> str:

@@ -133,7 +133,8 @@ def test_other_content_leaves_the_rest_of_the_span(text: str, content: str) -> N
         start, end = markdown.body(span.text, span.is_head)
         assert 0 <= start <= end <= len(span.text)
         made = markdown.with_body(span.text, span.is_head, content)
-        assert made.startswith(span.text[:start])
+        # A heading that loses its title loses what led to it, too.
+        assert made.startswith(span.text[:start].rstrip(" \t-–—:,|"))
         assert made.endswith(span.text[end:])
         if not span.is_head:
             assert markdown.heading_time(made) == span.heading
@@ -168,3 +169,20 @@ def test_a_head_has_prose_when_it_says_more_than_its_title(head: str, prose: boo
 def test_the_rest_of_a_dated_heading_is_its_title() -> None:
     assert markdown.title("## 2024-01-01 10:00 UTC Meeting with Bo\n\nx") == "Meeting with Bo"
     assert markdown.title("## 2024-01-01 10:00:00 UTC\n") == ""
+
+
+def test_what_a_dated_heading_says_is_the_first_line_of_the_content() -> None:
+    text = "## 2024-05-01 10:00 UTC - Meeting with Ada\n\nWe chose SQLite.\n\n"
+    start, end = markdown.body(text, is_head=False)
+    assert text[start:end] == "Meeting with Ada\n\nWe chose SQLite."
+    assert markdown.with_body(text, False, "Meeting with Ada\n\nWe chose DuckDB.") == text.replace("SQLite", "DuckDB")
+
+
+def test_content_that_drops_the_title_does_not_become_one() -> None:
+    made = markdown.with_body("## 2024-05-01 Meeting\n\nWe chose SQLite.\n", False, "We chose DuckDB.")
+    assert made == "## 2024-05-01\n\nWe chose DuckDB.\n"
+
+
+def test_a_file_has_the_title_of_its_first_line() -> None:
+    assert markdown.head_title("---\ntags: [a]\n---\n\n# Garden \n\nx") == "Garden"
+    assert markdown.head_title("no title") == ""
