@@ -12,7 +12,7 @@ from hiveminddb.errors import HiveMindError, StorageError, Unavailable
 from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault import files
 from hiveminddb.vault.files import Reading, Stat
-from hiveminddb.vault.held import Late
+from hiveminddb.vault.held import Late, Written
 from hiveminddb.vault.swap import Swap
 from hiveminddb.vault.system import translated
 from hiveminddb.vault.topics import path_of
@@ -65,29 +65,28 @@ class FileWork:
                 found.ready.append(look)
         return found
 
-    def write(self, todos: Sequence[Todo]) -> tuple[list[Outcome], list[str]]:
-        """Write each file; what came of it, and the topics that could not be written."""
+    def write(self, todos: Sequence[Todo]) -> tuple[list[Outcome], list[Todo]]:
+        """Write each file; what came of it, and those that could not be written."""
         done, failed = [], []
         for todo in todos:
             try:
                 done.append(self._write(todo))
             except HiveMindError as error:
                 self._refuse(todo.topic, error)
-                failed.append(todo.topic)
+                failed.append(todo)
         return done, failed
 
-    def append(self, additions: Sequence[tuple[Addition, VaultFile]]) -> list[Stat | None]:
-        """Add to each file what it lacks; None where the file is not as known, or not alone: look at it again."""
+    def append(self, additions: Sequence[tuple[Addition, VaultFile]]) -> list[Written | None]:
+        """Add to each file what it lacks; None where the file is not as known and nothing was written."""
         return [self._append(addition, known) for addition, known in additions]
 
-    def _append(self, addition: Addition, known: VaultFile) -> Stat | None:
+    def _append(self, addition: Addition, known: VaultFile) -> Written | None:
         try:
             before = Stat(known.size, known.mtime_ns, known.inode)
-            written = self._swap.append(path_of(addition.topic), addition.text, before)
+            return self._swap.append(path_of(addition.topic), addition.text, before)
         except HiveMindError as error:
             self._refuse(addition.topic, error)
             return None
-        return None if written is None or written.disturbed else written.stat
 
     def _look(self, topic: str, known: VaultFile | None) -> Look | None:
         path = path_of(topic)

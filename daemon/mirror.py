@@ -16,13 +16,14 @@ from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.filework import FileWork, Outcome, same
 from hiveminddb.daemon.intents import VaultChoice
 from hiveminddb.daemon.renaming import Renaming
-from hiveminddb.daemon.settling import Look, Settler
+from hiveminddb.daemon.settling import Look, Settler, Todo
 from hiveminddb.daemon.supervision import supervised
-from hiveminddb.daemon.tails import Tails
+from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultFile
+from hiveminddb.vault.files import Stat
 from hiveminddb.vault.held import Late
 from hiveminddb.vault.vault import Vault
 
@@ -156,8 +157,8 @@ class Mirror:
         todos = await self._database.write(lambda tx: [self._settler.settle(tx, look) for look in ready])
         if writing := [todo for todo in todos if todo is not None]:
             outcomes, failed = await self._on_thread(partial(self._hands.write, writing))
-            await self._database.write(partial(self._record, outcomes))
-            self._agenda.add(failed, FAILED_SECONDS)
+            await self._database.write(partial(self._record, outcomes, failed))
+            self._agenda.add((todo.topic for todo in failed), FAILED_SECONDS)
 
     async def _append(self, looks: Sequence[Look], known: Mapping[str, VaultFile]) -> list[Look]:
         """Add to files as known what they lack at their end; the looks of those that need more than that."""
@@ -165,16 +166,24 @@ class Mirror:
         additions = [(addition, known[topic]) for topic, addition in found.items() if addition is not None]
         if additions:
             await self._database.write(lambda tx: self._settler.appending(tx, [it for it, _ in additions]))
-            stats = await self._on_thread(partial(self._hands.append, additions))
-            done = [(it, stat) for (it, _), stat in zip(additions, stats, strict=True) if stat is not None]
-            await self._database.write(lambda tx: self._settler.appended(tx, done))
-            failed = {it.topic for it, _ in additions} - {it.topic for it, _ in done}
+            written = await self._on_thread(partial(self._hands.append, additions))
+            outcomes = [(addition, it) for (addition, _), it in zip(additions, written, strict=True)]
+            done = [(addition, it.stat) for addition, it in outcomes if it is not None and not it.disturbed]
+            await self._database.write(
+                partial(self._appended, done, [addition for addition, it in outcomes if it is None])
+            )
+            failed = {addition.topic for addition, _ in outcomes} - {addition.topic for addition, _ in done}
             for topic in failed:
                 self._tails.drop(topic)
             self._agenda.add(failed, BUSY_SECONDS)
         return [look for look in looks if found.get(look.topic) is None]
 
-    def _record(self, outcomes: Sequence[Outcome], tx: Transaction) -> None:
+    def _appended(self, done: Sequence[tuple[Addition, Stat]], failed: Sequence[Addition], tx: Transaction) -> None:
+        self._settler.appended(tx, done)
+        self._settler.unwritten(tx, failed)
+
+    def _record(self, outcomes: Sequence[Outcome], failed: Sequence[Todo], tx: Transaction) -> None:
+        self._settler.unwritten(tx, failed)
         for outcome in outcomes:
             if outcome.displaced is not None:
                 self._settler.late(tx, outcome.displaced)

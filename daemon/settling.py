@@ -13,12 +13,21 @@ from dataclasses import dataclass
 
 from hiveminddb.daemon.pipeline import Author, Pipeline
 from hiveminddb.daemon.tails import Addition, Tails
-from hiveminddb.daemon.takein import BASES_KEPT, BY_FILE, Arrival, base_entries, file_text, take_in
+from hiveminddb.daemon.takein import (
+    BASES_KEPT,
+    BY_FILE,
+    Arrival,
+    base_entries,
+    file_bases,
+    file_text,
+    take_in,
+    take_late,
+)
 from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.vault.files import FileText, Stat, digest_of
-from hiveminddb.vault.held import Late
+from hiveminddb.vault.held import NOTHING, Late
 from hiveminddb.vault.reconcile import render
 from hiveminddb.vault.topics import Topics, topic_of
 
@@ -92,11 +101,14 @@ class Settler:
 
     def late(self, tx: Transaction, late: Late) -> None:
         """A text that somebody wrote while the file was being replaced."""
-        topic, digest = topic_of(late.path), digest_of(late.text)
-        # One that was taken in just before a crash comes again.
-        if all(base.digest != digest for base in vault_state.vault_bases(tx.connection, topic)):
-            take_in(tx, self._pipeline, Arrival(topic, late.text, digest, time.time_ns() // 1000))
-            tx.mark("mirror", topic, tx.counters.n)
+        topic, was = topic_of(late.path), "" if late.was == NOTHING else late.was
+        take_late(tx, self._pipeline, Arrival(topic, late.text, digest_of(late.text), time.time_ns() // 1000), was)
+        tx.mark("mirror", topic, tx.counters.n)
+
+    def unwritten(self, tx: Transaction, todos: Iterable[Todo | Addition]) -> None:
+        """Texts that never came to be in their files: nobody can have made an edit of them."""
+        for todo in todos:
+            tx.drop_vault_base(VaultBase(todo.topic, todo.n, todo.n, "mirror", ""))
 
     def forget_files(self, tx: Transaction, topics: Iterable[str]) -> None:
         """The files are gone against everybody's will: write them again."""
@@ -132,6 +144,9 @@ class Settler:
         if known and (file.digest == known.digest or _torn(tx, known, doubtful, file.text)):
             _forget(tx, doubtful)
             return known
+        if doubtful and any(base.digest == file.digest for base in file_bases(tx, look.topic)):
+            # Somebody went back to an older text: from the last one that was certainly there.
+            _forget(tx, doubtful)
         written_at = file.stat.mtime_ns // 1000
         take_in(tx, self._pipeline, Arrival(look.topic, file.text, file.digest, written_at, look.unread))
         return known
@@ -161,14 +176,14 @@ class Settler:
             _known(tx, look.topic, n, look.file)
         elif known is not None:
             tx.put_vault_file(VaultFile(look.topic, n, known.size, known.mtime_ns, known.inode, known.digest))
-        if not any(base.digest == present for base in vault_state.vault_bases(tx.connection, look.topic)[:1]):
+        if not any(base.digest == present for base in file_bases(tx, look.topic)[:1]):
             tx.put_vault_base(VaultBase(look.topic, n, n, "disk", present), BASES_KEPT)
         _done(tx, look.topic, n)
 
 
 def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:
     """The text of a write that was begun and never recorded."""
-    newest = next(iter(vault_state.vault_bases(tx.connection, topic)), None)
+    newest = next(iter(file_bases(tx, topic)), None)
     if newest is None or newest.by != "mirror" or (known and newest.n <= known.n):
         return None
     return newest

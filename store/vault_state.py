@@ -8,7 +8,7 @@ from typing import Literal
 
 import apsw
 
-By = Literal["mirror", "disk"]
+By = Literal["mirror", "disk", "late"]
 
 _WORD = 1 << 64
 _FILE = "topic, n, size, mtime_ns, inode, digest"
@@ -29,6 +29,8 @@ class VaultFile:
 @dataclass(frozen=True, slots=True)
 class VaultBase:
     """A recent text of a file, who made it (the mirror or a person), and when: after the change `n` in the log.
+
+    One that is "late" was written into a file that had been replaced already.
 
     It is what the changes up to `upto` and the `extra` ones make: a person who saved a stale text had not seen what
     came between.
