@@ -20,7 +20,7 @@ Action = Literal["add", "update", "invalidate", "restore", "move"]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One memory as agents and people see it; `text` is its exact span in the file, `content` that without the heading."""
+    """One memory as agents and people see it; `content` is its span in the file without the date."""
 
     id: MemoryId
     content: str

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 30.0) -> T:
-    """The condition's first truthy value; AssertionError when there is none within the timeout (generous: it only ends a hang)."""
+    """The condition's first truthy value; AssertionError without one. The time is generous: it only ends a hang."""
     end = time.monotonic() + timeout
     while not (value := condition()):
         assert time.monotonic() < end, f"still not true after {timeout} s: {condition}"

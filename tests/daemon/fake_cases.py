@@ -36,7 +36,7 @@ from hiveminddb.daemon.intents import (
 )
 from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, Written
 from hiveminddb.errors import Conflict, NotFound
-from hiveminddb.model import Arm, Hit, Memory, MemoryId, Topic, Version
+from hiveminddb.model import Arm, DocumentId, Hit, Memory, MemoryId, Topic, Version
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -164,7 +164,7 @@ class FakeCases:
         return [Line("x", "x.md", 3, f"a line with {keyword}")]
 
     async def changes(self, after: int, limit: int) -> Sequence[FeedChange]:
-        return [FeedChange(after + 1, None, "m0001", "add", "api", "", NOW, "x")]
+        return [FeedChange(after + 1, None, DocumentId("m0001"), "add", "api", "", NOW, "x")]
 
     async def import_files(self, files: Sequence[ImportFile]) -> Imported:
         self.files = list(files)
