@@ -65,11 +65,11 @@ class Served:
     def send(self, data: bytes, *, hang_up: bool = True) -> bytes:
         """Bytes as they are; everything that comes back until the server closes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as raw:
-            raw.sendall(data)
-            if hang_up:
-                raw.shutdown(socket.SHUT_WR)
             received = b""
-            with contextlib.suppress(ConnectionResetError):
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                raw.sendall(data)
+                if hang_up:
+                    raw.shutdown(socket.SHUT_WR)
                 while chunk := raw.recv(65536):
                     received += chunk
             return received
