@@ -42,5 +42,7 @@ def found_vault(root: Path) -> str:
         file.write(marker + "\n")
         file.flush()
         os.fsync(file.fileno())
+    # Nothing in here belongs in anybody's repository.
+    (folder / ".gitignore").write_text("*\n", encoding="ascii")
     staged.replace(folder / MARKER)
     return marker

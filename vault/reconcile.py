@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from hiveminddb.vault.difference import distance, keeps_old_site, longest_rising
 
 NO_BASE = -1
 _FRONT, _BACK = "<", ">"
+_BEGINNING = re.compile(r"[^\n]+\s+\S[^\n]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A recent text of a file, as of local change `n`: written by the mirror, or read from disk after a save."""
+    """A recent text of a file, as of local change `n`: written by the mirror, or read from disk after a save.
+
+    One that is "late" was never in the file, but its writer may go on with it.
+    """
 
     n: int
-    by: Literal["mirror", "disk"]
+    by: Literal["mirror", "disk", "late"]
     entries: Sequence[Entry]
 
 
@@ -101,7 +106,7 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     if text == newest:
         return 0
     older = {i: render(bases[i].entries) for i in range(1, len(bases))}
-    equal = next((i for i, known in older.items() if known == text), 0)
+    equal = next((i for i, known in older.items() if known == text and bases[i].by != "late"), 0)
     if equal:
         # Exactly an older text: somebody went back to it on purpose, unless they cannot have seen the newer one.
         return equal if unread else 0
@@ -120,21 +125,27 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
 def _stale(bases: Sequence[Base], text: str) -> list[int]:
     """Older bases an editor may still hold: something foreign came right after, and the text shows nothing of it."""
     newer: dict[str, Entry] = {}
-    fitting = []
+    fitting, following = [], bases[0]
     for i in range(1, len(bases)):
         newer |= {entry.document: entry for entry in bases[i - 1].entries}
-        if _foreign(bases[i], bases[i - 1]) and not _shows(text, newer, bases[i].entries):
+        is_late = bases[i].by == "late"
+        if (is_late or _foreign(bases[i], following)) and not _shows(text, newer, bases[i].entries):
             fitting.append(i)
+        following = following if is_late else bases[i]
     return fitting
 
 
 def _shows(text: str, newer: Mapping[str, Entry], older: Sequence[Entry]) -> bool:
-    """True if the text has a dated heading that came after the older entries."""
+    """True if the text has the beginning of a dated entry that came after the older ones."""
     added = newer.keys() - {entry.document for entry in older}
-    headings = {_first_line(newer[document].text) for document in added}
-    return any(
-        h in text and markdown.heading_time(h) and not any(e.text.startswith(h) for e in older) for h in headings
-    )
+    beginnings = {_beginning(newer[document].text) for document in added} - {""}
+    return any(it in text and not any(entry.text.startswith(it) for entry in older) for it in beginnings)
+
+
+def _beginning(text: str) -> str:
+    """A dated heading and the first words below it, as a heading alone fits every entry of the same second."""
+    found = _BEGINNING.match(text)
+    return found[0] if found and markdown.heading_time(text) else ""
 
 
 def _foreign(older: Base, newer: Base) -> bool:
@@ -149,10 +160,6 @@ def _foreign(older: Base, newer: Base) -> bool:
 def _adds_entries(older: Base, newer: Base) -> bool:
     known = {entry.document for entry in older.entries}
     return any(entry.document not in known and markdown.heading_time(entry.text) for entry in newer.entries)
-
-
-def _first_line(text: str) -> str:
-    return text[: text.find("\n") + 1] or text
 
 
 def _lines(entries: Iterable[Entry]) -> list[str]:

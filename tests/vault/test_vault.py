@@ -11,7 +11,7 @@ import pytest
 
 from hiveminddb.errors import VaultError
 from hiveminddb.vault import files
-from hiveminddb.vault.guard import deleted_in_bulk, marker_of
+from hiveminddb.vault.guard import deleted_in_bulk, found_vault, marker_of
 from hiveminddb.vault.vault import Vault
 
 
@@ -157,3 +157,8 @@ def test_a_disk_inside_the_vault_that_is_gone_is_no_deletion(tmp_path: Path) -> 
 )  # fmt: skip
 def test_bulk_is_more_than_half_and_ten_or_all_of_three(known: int, gone: int, new: int, bulk: bool) -> None:
     assert deleted_in_bulk(known, gone, new) is bulk
+
+
+def test_a_vault_in_a_repository_leaves_it_clean(tmp_path: Path) -> None:
+    found_vault(tmp_path)
+    assert (tmp_path / ".hivemind" / ".gitignore").read_text() == "*\n"
