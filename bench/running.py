@@ -130,7 +130,10 @@ class Http:
     def send(self, request: bytes) -> bytes:
         """The body of a successful answer to a rendered request."""
         self._socket.sendall(request)
-        status = int(self._file.readline().split(None, 2)[1])
+        first = self._file.readline()
+        if not first:
+            raise ConnectionError("the daemon closed the connection")
+        status = int(first.split(None, 2)[1])
         self.headers = {}
         while (line := self._file.readline()) not in (b"\r\n", b""):
             name, _, value = line.decode("latin-1").partition(":")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.running import (
     Daemon,
@@ -65,21 +66,28 @@ def cold(running: Daemon, client: Http, notes: int) -> float:
 class Filling:
     """How many vectors there are, and how many a second there came while the daemon was let work."""
 
-    def __init__(self, running: Daemon, client: Http) -> None:
-        self._running, self._client = running, client
+    def __init__(self, running: Daemon) -> None:
+        self._running = running
 
     def ready(self) -> bool:
         """Whether the model is loaded."""
-        return bool(self._client.ask("GET", "/api/v1/status")["embedding"]["state"] == "ready")
+        return bool(self._embedding()["state"] == "ready")
 
     def vectors(self) -> int:
-        return int(self._client.ask("GET", "/api/v1/status")["embedding"]["vectors"])
+        return int(self._embedding()["vectors"])
 
     def step(self) -> int:
         """The number of vectors just after it has grown: they come in batches."""
         before = self.vectors()
         until(lambda: self.vectors() > before, FILL_SECONDS, "more vectors")
         return self.vectors()
+
+    def _embedding(self) -> dict[str, Any]:
+        # A connection of its own each time: turns are longer than the daemon keeps an idle one.
+        client = self._running.connect()
+        embedding: dict[str, Any] = client.ask("GET", "/api/v1/status")["embedding"]
+        client.close()
+        return embedding
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -140,7 +148,7 @@ def first_start(folder: Path, notes: int, seconds: float) -> list[Row]:
             at_most(f"cold start, {notes} notes: all searchable", took, "s", FOUND_S, RIVAL_INDEX),
         ]
         say(f"all searchable after {took:.1f} s")
-        inside, alone = rates(Filling(running, client), contents(running.vault), seconds)
+        inside, alone = rates(Filling(running), contents(running.vault), seconds)
         share = f" ({inside:.1f} of {alone:.1f} texts/s)"
         rows.append(
             at_least("vectors fill in, of the bare embedder", 100 * inside / alone, "%", SHARE_PERCENT, "", share)
@@ -170,7 +178,7 @@ def second_start(folder: Path, notes: int, times: int) -> list[Row]:
             client = running.connect()
             if not found(client, notes - 1):
                 raise SystemExit("ready, and a note is not found")
-            until(Filling(running, client).ready, FILL_SECONDS, "the model is loaded")
+            until(Filling(running).ready, FILL_SECONDS, "the model is loaded")
             rows = held_by(running, "after a second start")
             client.close()
     middle = sorted(ready)[times // 2]
