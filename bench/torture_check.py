@@ -14,7 +14,7 @@ from bench.torture_writers import Refused, World, quoted
 # Shorter than the mirror's full comparison, which would hide a lost event.
 SETTLED_WITHIN = 45.0
 QUIET = 2.0
-SHOWN = 12
+SHOWN = 100
 
 
 def check(world: World, exact: Mapping[str, bytes], shared: set[str]) -> list[str]:
@@ -24,8 +24,10 @@ def check(world: World, exact: Mapping[str, bytes], shared: set[str]) -> list[st
     before = _everything(world)
     world.ask("POST", "/doctor", {"rebuild": True})
     after = _everything(world)
-    found += [f"a rebuild changed {name}: {_difference(before[name], after[name])}" for name in before if before[name] != after[name]]
-    found += [f"doctor: {each['check']}: {each['message']}" for each in world.ask("POST", "/doctor", {}) if not each["ok"]]
+    different = [name for name in before if before[name] != after[name]]
+    found += [f"a rebuild changed {name}: {_difference(before[name], after[name])}" for name in different]
+    checks = world.ask("POST", "/doctor", {})
+    found += [f"doctor: {it['check']}: {it['message']}" for it in checks if not it["ok"]]
     found += list(_outside(world, exact, shared))
     return found + world.ledger.problems
 

@@ -86,7 +86,8 @@ def torture(folder: Path, seed: int, seconds: float) -> list[str]:
     for thread in threads:
         thread.start()
     _told(world, threads, seconds)
-    exact = {name: data for hand in hands if isinstance(hand, (Keeper, Brancher)) for name, data in hand.finish().items()}
+    owners = [hand for hand in hands if isinstance(hand, (Keeper, Brancher))]
+    exact = {name: data for owner in owners for name, data in owner.finish().items()}
     found = check(world, exact, {f"{topic}.md" for topic in turns})
     daemon.end(signal.SIGTERM)
     print("  ".join(f"{what}: {count}" for what, count in sorted(world.ledger.counts.items())))

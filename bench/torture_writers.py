@@ -295,6 +295,8 @@ class Person(Writer):
     def _saved(self, path: Path, buffer: str, topic: str) -> str:
         ledger = self.world.ledger
         text = self._edited(buffer)
+        if text == buffer:
+            text = self._entry(buffer)
         before, after = set(tokens_in(buffer)), set(tokens_in(text))
         save = self.chance.choice(WAYS)
         ledger.remove(before - after)
@@ -304,8 +306,9 @@ class Person(Writer):
         return text
 
     def _edited(self, text: str) -> str:
+        ways = [self._more, self._more, self._word, self._entry, self._inserted, self._less]
         for _ in range(self.chance.randint(1, 3)):
-            text = self.chance.choice([self._more, self._more, self._word, self._entry, self._inserted, self._less])(text)
+            text = self.chance.choice(ways)(text)
         return text
 
     def _more(self, text: str) -> str:

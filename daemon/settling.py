@@ -11,14 +11,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hiveminddb.daemon.candidates import BY_FILE, file_bases
 from hiveminddb.daemon.pipeline import Author, Pipeline
 from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.daemon.takein import (
     BASES_KEPT,
-    BY_FILE,
     Arrival,
     base_entries,
-    file_bases,
     file_text,
     take_in,
     take_late,

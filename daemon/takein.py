@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hiveminddb.daemon.authoring import HEAD_POSITION
+from hiveminddb.daemon.candidates import BY_FILE, candidates, file_bases
 from hiveminddb.daemon.pipeline import Author, NewEntry, Pipeline
 from hiveminddb.daemon.projection import ENTRY, HEAD, invalidated, invalidation
 from hiveminddb.store import changes, history, topic_files, vault_state
@@ -23,13 +24,10 @@ from hiveminddb.sync import document, position
 from hiveminddb.vault import markdown
 from hiveminddb.vault.reconcile import Base, Create, Edit, Entry, Plan, plan, render
 
-BY_FILE = "file"
-
-# Texts of a file that a stale editor buffer is compared with. More would find older buffers and cost more a save.
-BASES_COMPARED = 12
-
-# Texts that are remembered: a slow writer may hold a file that was replaced while many adds went by.
+# Texts of a file that are remembered: a slow writer may hold one that was replaced while many adds went by.
 BASES_KEPT = 64
+# Those that a late text is compared with.
+_BASES_COMPARED = 8
 
 # An entry that turns up again within this time, in whatever file, was cut and pasted.
 _PASTE_MICROSECONDS = 15 * 60 * 1_000_000
@@ -46,27 +44,6 @@ class Arrival:
     unread: bool = False
 
 
-def _with_unseen_tail(tx: Transaction, known: list[VaultBase], text: str) -> list[VaultBase]:
-    """The bases, and the text the file had before the first of the newest entries that `text` knows nothing of.
-
-    Files that agents append to have more texts than are kept, and an editor may hold any of them.
-    """
-    if not known:
-        return known
-    spans = {span.text for span in markdown.split(text)}
-    living = {entry.document: entry.text for entry in base_entries(tx, known[0])}
-    first = None
-    for id, n in history.newest_first(tx.connection, known[0].topic, known[0].n):
-        if living.get(id) in spans:
-            break
-        if id in living:
-            first = n
-    if first is None or any(base.n == first - 1 for base in known):
-        return known
-    unseen = VaultBase(known[0].topic, first - 1, first - 1, "mirror", "")
-    return sorted([*known, unseen], key=lambda base: (base.n, base.by), reverse=True)
-
-
 def merge_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> list[MemoryRow]:
     """Add to a topic whatever of a text is not in it yet; what was added. For imports: the topic's file is another."""
     first = tx.counters.n
@@ -81,9 +58,9 @@ def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival, *, gone: bool =
 
     `gone`: the file was removed, and with it what it held last, whatever older texts an editor may hold.
     """
-    known = file_bases(tx, found.topic)[:BASES_COMPARED]
+    known = file_bases(tx, found.topic)[:1] if gone else candidates(tx, found.topic, found.text)
     before = tx.counters.n
-    base = _merge(tx, pipeline, found, known[:1] if gone else _with_unseen_tail(tx, known, found.text))
+    base = _merge(tx, pipeline, found, known)
     if file_text(tx.entries_of(found.topic)) == found.text:
         last = tx.counters.n
         tx.put_vault_base(VaultBase(found.topic, last, last, "disk", found.digest), BASES_KEPT)
@@ -104,18 +81,13 @@ def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> 
         at = 0
     older = [base for base in known[at:] if base.by != "late" or base.digest == was]
     before = tx.counters.n
-    base = _merge(tx, pipeline, found, older[:BASES_COMPARED] if was else [])
+    base = _merge(tx, pipeline, found, older[:_BASES_COMPARED] if was else [])
     _remember(tx, found, "late", base, before)
-
-
-def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
-    """The recent texts that were in a topic's file, newest first."""
-    return [base for base in vault_state.vault_bases(tx.connection, topic) if base.by != "late"]
 
 
 def _merge(tx: Transaction, pipeline: Pipeline, found: Arrival, known: Sequence[VaultBase]) -> VaultBase | None:
     """Merge a text made from one of the known ones; the one it was made from."""
-    bases = [Base(base.n, "mirror" if base.by == "mirror" else "disk", base_entries(tx, base)) for base in known]
+    bases = [Base(base.n, base.by, base_entries(tx, base)) for base in known]
     present = tx.entries_of(found.topic)
     meaning = plan(_entries(present), bases, found.text, unread=found.unread)
     base = known[meaning.base] if meaning.base >= 0 else None

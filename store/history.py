@@ -59,6 +59,15 @@ class PastEntry:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A text that stood in a file from one change to just before another, None for up to now."""
+
+    text: str
+    since: int
+    until: int | None
+
+
 def versions_of(connection: apsw.Connection, document: str) -> list[VersionRow]:
     """The versions of a memory, oldest first; none for an unknown one."""
     rows = connection.execute(
@@ -76,11 +85,16 @@ def entries_as_of(connection: apsw.Connection, topic: str, n: int) -> list[PastE
     return [PastEntry(*row) for row in rows]
 
 
-def newest_first(connection: apsw.Connection, topic: str, upto: int) -> Iterator[tuple[str, int]]:
-    """The documents first put into a file up to a change, with the change that made each, the youngest first."""
-    return connection.execute(
-        "SELECT document, n FROM versions WHERE topic = ? AND version = 1 AND n <= ? ORDER BY n DESC", (topic, upto)
+def stays_in(connection: apsw.Connection, topic: str, upto: int) -> Iterator[Stay]:
+    """Every time that a memory stood in a file with one text, of those first there up to a change."""
+    rows = connection.execute(
+        f"SELECT {_PAST_TEXT}, v.n, v.until FROM ("
+        " SELECT *, lead(n) OVER (PARTITION BY document ORDER BY n) AS until FROM versions"
+        "  WHERE document IN (SELECT document FROM versions WHERE topic = :topic AND n <= :n)) v"
+        " WHERE v.topic = :topic AND v.alive",
+        {"topic": topic, "n": upto},
     )
+    return (Stay(*row) for row in rows)
 
 
 def file_text(connection: apsw.Connection, topic: str, n: int) -> str:

@@ -17,6 +17,8 @@ OPCODES_PRODUCT = 20_000_000
 SAMPLE = 2_000
 _ENTRY = re.compile(r"\n(?=\ufeff?##[ \t]+[0-9]{4}-[0-9]{2}-[0-9]{2})")
 CONTEXT = 12
+# Below this two texts share no more than unrelated ones do.
+ALIKE = 0.2
 MAX_HUNKS = 200
 
 
@@ -58,14 +60,15 @@ def distance(a: str, b: str) -> int:
     """
     start, end = middles(a, b)
     touched = (_lines_touched(a, start, len(a) - end), _lines_touched(b, start, len(b) - end))
-    if not any(_ENTRY.search("\n" + lines) for lines in touched):
+    is_edit = not any(_ENTRY.search("\n" + lines) for lines in touched)
+    if is_edit and a[a.rfind("\n", 0, start) + 1 : start].strip():
         return _letters(a[start : len(a) - end], b[start : len(b) - end])
     start = a.rfind("\n##", 0, start) + 1
     begins = a.find("\n##", len(a) - end)
     end = len(a) - begins - 1 if begins >= 0 else 0
     olds, news = _by_heading(a[start : len(a) - end]), _by_heading(b[start : len(b) - end])
     pairs = (zip_longest(olds[key], news[key], fillvalue="") for key in olds.keys() | news.keys())
-    return sum(_letters(old, new) for both in pairs for old, new in both if old != new)
+    return sum(_apart(old, new) for both in pairs for old, new in both if old != new)
 
 
 def _lines_touched(text: str, start: int, end: int) -> str:
@@ -117,6 +120,12 @@ def _by_heading(text: str) -> defaultdict[str, list[str]]:
     for entry in rest:
         found[entry.partition("\n")[0]].append(entry)
     return found
+
+
+def _apart(old: str, new: str) -> int:
+    """Two texts under one heading: one that was edited, or two entries of the same second."""
+    alike = similarity(old.partition("\n")[2], new.partition("\n")[2]) >= ALIKE
+    return _letters(old, new) if alike else len(old) + len(new)
 
 
 def _letters(a: str, b: str) -> int:
