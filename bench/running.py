@@ -23,6 +23,7 @@ from typing import Any
 READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
 FSYNCS = 200
+LAST_WORDS = 4000
 BLOCK = 4096
 
 
@@ -222,8 +223,16 @@ def daemon(folder: Path, model: str = "") -> Iterator[Daemon]:
     try:
         host, port = _ready(process, data)
         yield Daemon(process, host, port, data, vault, time.perf_counter() - start)
+    except BaseException:
+        say(f"the daemon's last words:\n{last_words(folder)}")
+        raise
     finally:
         end(process)
+
+
+def last_words(folder: Path) -> str:
+    """The end of the daemon's log."""
+    return (folder / "daemon.log").read_text(errors="replace")[-LAST_WORDS:]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -247,7 +256,7 @@ def _ready(process: subprocess.Popen[bytes], data: Path) -> tuple[str, int]:
             pass
         time.sleep(0.005)
     end(process)
-    raise SystemExit(f"the daemon did not become ready: {(data.parent / 'daemon.log').read_text()[-2000:]}")
+    raise SystemExit("the daemon did not become ready")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
