@@ -20,6 +20,8 @@ SHOWN = 100
 def check(world: World, exact: Mapping[str, bytes], shared: set[str]) -> list[str]:
     """Everything that is not as it must be, once nothing moves any more."""
     found = _settled(world, exact, shared)
+    if found:
+        return found + world.ledger.problems
     found += list(_history(world))
     before = _everything(world)
     world.ask("POST", "/doctor", {"rebuild": True})

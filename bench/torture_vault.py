@@ -54,7 +54,8 @@ class Killed:
         raise SystemExit(f"the daemon did not start: {self._log.read_text()[-3000:]}")
 
     def end(self, number: signal.Signals) -> None:
-        assert self._process is not None, "started before"
+        if self._process is None or self._process.poll() is not None:
+            return
         self._process.send_signal(number)
         if self._process.wait(READY_SECONDS) not in (0, -number):
             self._world.ledger.problem(f"the daemon ended with {self._process.returncode} on {number.name}")
@@ -80,6 +81,13 @@ def torture(folder: Path, seed: int, seconds: float) -> list[str]:
     turns = {topic: Turns() for topic in (*SHARED, *FORGOTTEN)}
     world = World(folder / "vault", folder / "data", folder / "outside", Ledger(), threading.Event(), turns)
     daemon = Killed(world, folder / "daemon.log", random.Random(chance.random()))
+    try:
+        return _tortured(world, daemon, chance, seconds) + _logged(folder / "daemon.log")
+    finally:
+        daemon.end(signal.SIGTERM)
+
+
+def _tortured(world: World, daemon: Killed, chance: random.Random, seconds: float) -> list[str]:
     daemon.start()
     hands = _hands(world, chance)
     threads = [threading.Thread(target=work) for work in (*(hand.work for hand in hands), daemon.live)]
@@ -88,10 +96,8 @@ def torture(folder: Path, seed: int, seconds: float) -> list[str]:
     _told(world, threads, seconds)
     owners = [hand for hand in hands if isinstance(hand, (Keeper, Brancher))]
     exact = {name: data for owner in owners for name, data in owner.finish().items()}
-    found = check(world, exact, {f"{topic}.md" for topic in turns})
-    daemon.end(signal.SIGTERM)
-    print("  ".join(f"{what}: {count}" for what, count in sorted(world.ledger.counts.items())))
-    return found + _logged(folder / "daemon.log")
+    print("  ".join(f"{what}: {count}" for what, count in sorted(world.ledger.counts.items())), flush=True)
+    return check(world, exact, {f"{topic}.md" for topic in world.turns})
 
 
 def _hands(world: World, chance: random.Random) -> list[Caller | Appender | Person | Keeper | Brancher]:

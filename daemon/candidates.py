@@ -82,9 +82,8 @@ class _Nearness:
 
     def nearest(self, upto: int) -> tuple[int, int]:
         """From which change to which, at most `upto`, the file was nearest; the latest such time."""
-        ends = [*(n - 1 for n in self._changes[1:]), upto]
-        spells = [(total, -n, end) for total, n, end in zip(self._sums, self._changes, ends, strict=True) if n <= upto]
-        if not spells:
+        begins = [n for n in self._changes if n <= upto]
+        if not begins:
             return upto, upto
-        _, begin, end = min(spells)
-        return -begin, min(end, upto)
+        at = min(range(len(begins)), key=lambda i: (self._sums[i], -i))
+        return begins[at], begins[at + 1] - 1 if at + 1 < len(begins) else upto

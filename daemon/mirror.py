@@ -154,11 +154,23 @@ class Mirror:
             return
         ready, later = await self._database.write(partial(self._renaming.sort_out, whole))
         self._agenda.add(later, self._renaming.patience)
-        todos = await self._database.write(lambda tx: [self._settler.settle(tx, look) for look in ready])
-        if writing := [todo for todo in todos if todo is not None]:
+        if writing := [todo for todo in await self._todos(ready) if todo is not None]:
             outcomes, failed = await self._on_thread(partial(self._hands.write, writing))
             await self._database.write(partial(self._record, outcomes, failed))
             self._agenda.add((todo.topic for todo in failed), FAILED_SECONDS)
+
+    async def _todos(self, looks: Sequence[Look]) -> list[Todo | None]:
+        """What is to be written; a file that cannot be taken in holds up no other."""
+        settling = (self._database.write(partial(self._settler.settle, look=look)) for look in looks)
+        found: list[Todo | None] = []
+        for look, todo in zip(looks, await asyncio.gather(*settling, return_exceptions=True), strict=True):
+            if not isinstance(todo, BaseException):
+                found.append(todo)
+                continue
+            log.error("file not taken in topic=%r", look.topic, exc_info=todo)
+            self._hands.refused[look.topic] = f"cannot be taken in: {todo}"
+            self._agenda.add([look.topic], FAILED_SECONDS)
+        return found
 
     async def _append(self, looks: Sequence[Look], known: Mapping[str, VaultFile]) -> list[Look]:
         """Add to files as known what they lack at their end; the looks of those that need more than that."""
