@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from hiveminddb.answers import FeedChange, Line, TopicCount, TopicText
 from hiveminddb.daemon import authoring, editing, retiring
+from hiveminddb.daemon.adding import Adding
 from hiveminddb.daemon.embedding_job import EmbeddingJob
 from hiveminddb.daemon.intents import Blame, Draft, Filters, Patch, Search
 from hiveminddb.daemon.pipeline import Author, Pipeline
@@ -44,7 +45,8 @@ class Memories:
         upkeep: Upkeep,
     ) -> None:
         self._database, self._pipeline, self._topics = database, pipeline, topics
-        self._recall, self._embedding, self._upkeep = recall, embedding, upkeep
+        self._adding = Adding(database, pipeline, topics)
+        self._recall, self._embedding = recall, embedding
         self.status = upkeep.status
         self.import_files = upkeep.import_files
         self.resolve_vault = upkeep.resolve_vault
@@ -52,10 +54,10 @@ class Memories:
 
     async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False) -> Added:
         """New memories at the end of their topics; answered when they are durable, or have vectors where asked."""
-        rows, receipt = await self._write(lambda tx: authoring.add_drafts(tx, self._pipeline, self._topics, drafts))
+        added = await self._adding.add(drafts)
         if wait_vectors:
             await self._embedding.idle()
-        return Added(tuple(map(to_memory, rows)), receipt)
+        return Added(tuple(map(to_memory, added.rows)), Receipt("committed", added.seq))
 
     async def get(self, id: str) -> Memory:
         return to_memory(await self._database.read(lambda db: _row(memories.memory(db, memories.resolve_id(db, id)))))

@@ -52,7 +52,7 @@ class Topics:
             return name
         topic = from_name(name)
         same = self._by_fold.get(fold(topic), set())
-        return topic if topic in same or not same else min(same)
+        return topic if topic in same or not same else min(tuple(same))
 
 
 def from_name(name: str) -> str:

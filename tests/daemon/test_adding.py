@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hiveminddb.daemon.adding import AddedRows, Adding
+from hiveminddb.daemon.intents import Draft
+from hiveminddb.errors import InvalidInput, Unavailable
+from hiveminddb.store import changes
+from hiveminddb.store.database import Database
+from tests.daemon.paper import Paper
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def adding(folder: Path) -> AsyncIterator[tuple[Adding, Database]]:
+    async with Database(folder / "hivemind.db") as database:
+        paper = Paper(database)
+        yield Adding(database, paper.pipeline, paper.topics), database
+
+
+async def test_everyone_who_adds_at_once_gets_their_own_rows_and_places(tmp_path: Path) -> None:
+    async with adding(tmp_path) as (it, database):
+        drafts = [[Draft(f"{caller}-{n}", topic=f"t{caller % 3}") for n in range(caller % 4)] for caller in range(60)]
+        answers = await asyncio.gather(*(it.add(mine) for mine in drafts))
+        for mine, answer in zip(drafts, answers, strict=True):
+            assert [row.content for row in answer.rows] == [draft.content for draft in mine]
+            for place, row in enumerate(reversed(answer.rows)):
+                (made,) = await database.read(lambda db, row=row: changes.changes_of(db, row.id))  # type: ignore[misc]
+                assert made.counter == answer.seq - place
+
+
+async def test_a_topic_that_cannot_be_one_fails_its_caller_alone(tmp_path: Path) -> None:
+    async with adding(tmp_path) as (it, _):
+        good, bad, other = await asyncio.gather(
+            it.add([Draft("a", topic="fine")]),
+            it.add([Draft("b", topic="bell\x07")]),
+            it.add([Draft("c", topic="fine too")]),
+            return_exceptions=True,
+        )
+        assert isinstance(bad, InvalidInput) and "control characters" in bad.message
+        assert isinstance(good, AddedRows) and isinstance(other, AddedRows)
+
+
+async def test_adds_after_the_end_are_told_so(tmp_path: Path) -> None:
+    async with adding(tmp_path) as (it, _):
+        pass
+    with pytest.raises(Unavailable):
+        await it.add([Draft("late", topic="t")])
