@@ -65,10 +65,11 @@ class _Nearness:
     """How far a text is from the file as of any change, counted in whole entries; up to a constant."""
 
     def __init__(self, stays: Iterable[Stay], text: str) -> None:
-        spans = {span.text for span in markdown.split(text)}
+        # A code fence that somebody has not closed yet must not make the rest of the file one piece.
+        pieces = set(markdown.pieces(text))
         steps: defaultdict[int, int] = defaultdict(int)
         for stay in stays:
-            weight = -len(stay.text) if stay.text in spans else len(stay.text)
+            weight = sum(-len(piece) if piece in pieces else len(piece) for piece in markdown.pieces(stay.text))
             steps[stay.since] += weight
             if stay.until is not None:
                 steps[stay.until] -= weight
