@@ -27,6 +27,8 @@ class Columns:
     created: Longs
     alive: Bools
     timed: Bools
+    counted: Bools
+    naming: Bools
     asks: Bools
     length: Ints
     group: Ints

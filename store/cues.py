@@ -27,12 +27,23 @@ TIME_WORDS = """today yesterday tomorrow tonight ago last next since week weeken
     evening recently soon monday tuesday wednesday thursday friday saturday sunday
     january february april june july august september october november december""".split()
 
+# An entry with one of these, or with digits, says how many.
+NUMBER_WORDS = """two three four five six seven eight nine ten eleven twelve dozen hundred thousand couple several few
+    once twice""".split()
+
 # A query longer than this is cut: what it is about stands in its beginning.
 QUERY_LENGTH = 8000
 TERMS = 64
 _PHRASES = 8
 
 _WHEN = re.compile(r"\b(?:when|what (?:date|day|month|year|time)|which (?:date|day|month|year)|how long)\b", re.I)
+_HOW_MANY = re.compile(r"\bhow (?:many|much|old|often|far|fast|big|large|tall)\b", re.I)
+_WHICH = re.compile(
+    r"\b(?:where|who|whose|whom|which|called|names?|titles?"
+    r"|what (?:city|town|country|state|place|book|movie|film|show|game|song|band|brand|company|restaurant))\b",
+    re.I,
+)
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w")
 _CHUNK = re.compile(r"[\w./:#@-]+")
 _INNER = re.compile(r"[_./:#@]|[a-z][A-Z]")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
@@ -53,6 +64,8 @@ class Cues:
     phrases: tuple[str, ...]
     periods: tuple[Period, ...]
     asks_when: bool
+    asks_number: bool
+    asks_name: bool
 
 
 def legible(text: str) -> str:
@@ -70,6 +83,8 @@ def read_query(text: str, names: Collection[str], now: int | None = None) -> Cue
         phrases=_phrases(text),
         periods=periods(text, now),
         asks_when=_WHEN.search(text) is not None,
+        asks_number=_HOW_MANY.search(text) is not None,
+        asks_name=_WHICH.search(text) is not None,
     )
 
 
@@ -139,6 +154,11 @@ def lookup_text(text: str) -> str:
 
 def _inner_pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+
+
+def has_name(content: str) -> bool:
+    """Whether a word inside a sentence is written large: a person, a place, a title."""
+    return _NAME.search(content) is not None
 
 
 def ends_in_question(content: str) -> bool:

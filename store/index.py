@@ -14,13 +14,14 @@ import apsw
 import numpy as np
 
 from hiveminddb.store.columns import NONE, Columns, Floats, VectorTable
-from hiveminddb.store.cues import TIME_WORDS, ends_in_question, index_text, name_word
+from hiveminddb.store.cues import NUMBER_WORDS, TIME_WORDS, ends_in_question, has_name, index_text, name_word
 from hiveminddb.store.postings import Postings, Tokenizer
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.vectors import Living
 from hiveminddb.store.view import Codes, View
 
 _FEWEST = 64
+_DIGITS = "0123456789"
 _ORDER = tuple[int, str, str]
 
 _LOAD = (
@@ -74,6 +75,7 @@ class Index:
         self._rows: dict[int, int] = {}
         self._last: dict[int, int] = {}
         self._time_terms = frozenset(self.tokenizer.terms(" ".join(TIME_WORDS)))
+        self._number_terms = frozenset(self.tokenizer.terms(" ".join(NUMBER_WORDS)))
 
     def view(self) -> View:
         """The index as it is now."""
@@ -124,6 +126,7 @@ class Index:
         self.postings.add(row, counts)
         self._columns.length[row] = counts.total()
         self._columns.timed[row] = not self._time_terms.isdisjoint(counts)
+        self._columns.counted[row] = not self._number_terms.isdisjoint(counts) or any(t[0] in _DIGITS for t in counts)
         self._link(row)
         self._count = row + 1
 
@@ -134,6 +137,7 @@ class Index:
         columns = self._columns
         columns.slot[row], columns.alive[row] = entry.slot, True
         columns.asks[row] = ends_in_question(entry.content)
+        columns.naming[row] = has_name(entry.content)
         self.ids.append(entry.id)
         self._positions.append(entry.position)
         self._rows[entry.slot] = row
@@ -223,10 +227,11 @@ class Index:
         for slot, size in connection.execute(_LENGTHS):
             if (row := self._rows.get(slot)) is not None:
                 columns.length[row] = _varint(size)
-        match = " OR ".join(f'"{word}"' for word in TIME_WORDS)
-        for (slot,) in connection.execute("SELECT rowid FROM entries WHERE entries MATCH ?", (match,)):
-            if (row := self._rows.get(slot)) is not None:
-                columns.timed[row] = True
+        for flags, words in ((columns.timed, TIME_WORDS), (columns.counted, [*NUMBER_WORDS, *_DIGITS])):
+            match = " OR ".join(f'"{word}"' + "*" * word.isdigit() for word in words)
+            for (slot,) in connection.execute("SELECT rowid FROM entries WHERE entries MATCH ?", (match,)):
+                if (row := self._rows.get(slot)) is not None:
+                    flags[row] = True
 
     def _load_links(self, count: int) -> None:
         columns = self._columns

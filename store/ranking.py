@@ -15,33 +15,36 @@ Arms = dict[str, Floats]
 
 # Neighbours made within six hours belong to one sitting: turns of a talk, steps of one piece of work.
 SITTING = 6 * 3600 * 1_000_000
+# Terms from which on a turn of a talk is as long as any.
+LONG = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """What each signal counts: a cosine counts one, BM25 comes as a share of the query's best, flags as they are.
 
-    Fitted on LoCoMo's development half (recall@10 .826, MRR .661) under the guard of `bench/retrieval` (MRR .92, plain
-    hybrid .89). "Worth" is what recall@10 and MRR of LoCoMo, or MRR of the notes, lose without a signal; no value is
-    sharp, a fifth more or less moves recall@10 by less than .005.
+    Fitted on LoCoMo's development half (recall@10 .832, MRR .673) under the guard of `bench/retrieval` (MRR .924; the
+    cosine alone .889), on the vectors of two llama.cpp kernels at once: they differ by .001 in a cosine, and that alone
+    moves MRR by .003. "Worth" is what recall@10 and MRR of LoCoMo, or MRR of the notes, lose without a signal; no value
+    is sharp, a fifth more or less moves recall@10 by less than .005.
     """
 
     lexical: float = 0.25
-    """The entry's own BM25 and what is lent of it; worth .023 and .042."""
+    """The entry's own BM25 and what is lent of it; worth .022 and .046."""
     k1: float = 1.1
     """How fast repeated words stop counting in an entry."""
     b: float = 0.2
     """How much a long entry is marked down: little, entries are short."""
     before: float = 0.53
-    """Of the cosine of the entry before, in one sitting; worth .011 and .025: an answer is found by its question."""
+    """Of the cosine of the entry before, in one sitting; worth .006 and .029: an answer is found by its question."""
     after: float = 0.36
-    """Of the cosine of the entry after, in one sitting; worth .007 and .006."""
+    """Of the cosine of the entry after, in one sitting; worth .008 and .016."""
     lexical_before: float = 0.46
-    """Of the BM25 of the entry before, in one sitting; worth .005 and .006."""
+    """Of the BM25 of the entry before, in one sitting; worth .005 and .007."""
     apart: float = 0.2
     """The part of the three above that is lent between entries of different sittings; all of it costs notes .02."""
     group: float = 0.24
-    """The BM25 of the whole session, or topic, as one document; worth .018 and .037."""
+    """The BM25 of the whole session, or topic, as one document; worth .015 and .036."""
     topic: float = 0.25
     """The part of `group` that counts for entries without a session: a topic holds more kinds of things."""
     group_k1: float = 0.65
@@ -51,15 +54,21 @@ class Weights:
     group_size: int = 64
     """Entries from which on a group counts less, by how much larger it is."""
     speaker: float = 0.4
-    """The query names the entry's speaker or agent; worth .026 and .080."""
+    """The query names the entry's speaker or agent; worth .028 and .075, notes .005."""
     date: float = 0.5
-    """The entry was made in a month, year or day the query names; worth .019 and .023, notes .02."""
+    """The entry was made in a month, year or day the query names; worth .010 and .015, notes .015."""
     day: float = 0.3
     """That much more when it names the very day; worth notes .006."""
     when: float = 0.32
-    """The query asks when, and the entry has words of time; worth .003 and .014."""
+    """The query asks when, and the entry has words of time; worth .004 and .013."""
+    number: float = 0.3
+    """The query asks how many, and the entry has digits or words of number; worth .001 and .003."""
+    naming: float = 0.18
+    """The query asks where, who or which, and the entry has a name; worth .003 and .007, notes .005."""
+    length: float = 0.08
+    """A turn of a talk has `LONG` terms, or a share of it: greetings and thanks tell little; worth .001 and .004."""
     asks: float = -0.14
-    """The entry ends in a question; worth .009 and .003."""
+    """The entry ends in a question; worth .004 and .003."""
     phrase: float = 0.4
     """The share of the query's quoted phrases and identifiers the entry has word after word; worth notes .006."""
 
@@ -79,6 +88,8 @@ class Signals:
     dated: Floats | None
     phrased: Floats | None
     asks_when: bool
+    asks_number: bool
+    asks_name: bool
 
 
 def bm25(postings: Sequence[Posting], lengths: Ints, scope: Bools, k1: float, b: float) -> Floats:
@@ -165,11 +176,19 @@ def arms(signals: Signals, columns: Columns, scope: Bools, weights: Weights) -> 
         raw["date"] = parts["date"] = signals.dated
     if signals.phrased is not None:
         raw["phrase"], parts["phrase"] = signals.phrased, signals.phrased * np.float32(weights.phrase)
-    if signals.asks_when:
-        raw["when"] = columns.timed.astype(np.float32)
-        parts["when"] = raw["when"] * np.float32(weights.when)
+    for name, asked, has, weight in (
+        ("when", signals.asks_when, columns.timed, weights.when),
+        ("number", signals.asks_number, columns.counted, weights.number),
+        ("naming", signals.asks_name, columns.naming, weights.naming),
+    ):
+        if asked:
+            raw[name] = has.astype(np.float32)
+            parts[name] = raw[name] * np.float32(weight)
     raw["asks"] = columns.asks.astype(np.float32)
     parts["asks"] = raw["asks"] * np.float32(weights.asks)
+    shares = np.minimum(columns.length, LONG).astype(np.float32) * np.float32(1 / LONG)
+    raw["length"] = np.where(columns.session != NONE, shares, np.float32(0))
+    parts["length"] = raw["length"] * np.float32(weights.length)
     return raw, parts
 
 

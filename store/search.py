@@ -157,6 +157,8 @@ def _signals(
         dated=ranking.dated(columns.created, cues.periods, weights) if cues.periods else None,
         phrased=phrased,
         asks_when=cues.asks_when,
+        asks_number=cues.asks_number,
+        asks_name=cues.asks_name,
     )
 
 

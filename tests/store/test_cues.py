@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hiveminddb.store.cues import (
     embedding_text,
     ends_in_question,
+    has_name,
     index_text,
     is_identifier,
     legible,
@@ -77,6 +78,31 @@ def test_any_text_can_be_read_for_dates(text: str, now: int) -> None:
 def test_stop_words_and_names_are_left_out() -> None:
     cues = read_query("When did Caroline's sister go to Paris?", {"caroline"})
     assert (cues.text, cues.names, cues.asks_when) == ("sister go Paris", ("caroline",), True)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "name"),
+    [
+        ("How many cats are there?", True, False),
+        ("how long ago", False, False),
+        ("Where is the server?", False, True),
+        ("What country is she from?", False, True),
+        ("What is the book called?", False, True),
+        ("many cats", False, False),
+        ("nowhere", False, False),
+    ],
+)
+def test_the_kind_of_answer_is_read_from_the_question(text: str, number: bool, name: bool) -> None:
+    cues = read_query(text, set())
+    assert (cues.asks_number, cues.asks_name) == (number, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("we went to Rome", True), ("Well, Ann did", True), ("We went. There", False), ("so do I", False), ("", False)],
+)
+def test_a_name_is_a_word_written_large_inside_a_sentence(text: str, expected: bool) -> None:
+    assert has_name(text) is expected
 
 
 def test_what_has_nothing_but_names_or_stop_words_keeps_them() -> None:

@@ -19,7 +19,7 @@ DAY = 24 * HOUR
 JULY_4_2023 = 1_688_428_800_000_000
 
 WORDS = st.sampled_from(
-    "deploy deploys broke lisbon flight yesterday 東京に行きました staging? Ann: ERR_42 naïve".split()
+    "deploy deploys broke lisbon Lisbon flight yesterday 東京に行きました staging? Ann: ERR_42 naïve twice 3rd".split()
 )
 TEXTS = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
 
@@ -88,7 +88,7 @@ def test_an_index_kept_up_answers_as_one_loaded_anew(history: list[MemoryRow], t
     store = stocked(history)
     loaded = Index.load(store.connection)
     assert len(loaded) == len(store.index)
-    for text in texts:
+    for text in [*texts, f"where, when and how many {' '.join(texts)}"]:
         query = Query(text, explain=True)
         assert search(store.connection, store.index, query) == search(store.connection, loaded, query)
 
@@ -304,6 +304,39 @@ def test_a_date_in_the_query_prefers_what_was_made_then() -> None:
     now = JULY_4_2023 + 2 * DAY
     hits = search(store.connection, store.index, Query("lake two days ago", now=now)).hits
     assert hits[0].id == "b" * 20
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("how many boats are in the harbour", "boats in the harbour, three"),
+        ("how old are boats in the harbour", "boats in the harbour, 40y"),
+        ("where is the harbour for boats", "boats in the harbour, Ghent"),
+        ("when are boats in the harbour", "boats in the harbour, yesterday"),
+    ],
+)
+def test_a_question_prefers_what_has_the_kind_of_answer_it_asks_for(question: str, answer: str) -> None:
+    store = Searched()
+    store.put(
+        memory("a" * 20, "boats in the harbour, all", topic="a"),
+        memory("b" * 20, answer, topic="b"),
+    )
+    assert store.ids(question)[0] == "b" * 20
+    assert store.ids("boats in the harbour")[0] == "a" * 20
+
+
+def test_a_greeting_in_a_talk_says_less_than_a_sentence() -> None:
+    store = Searched()
+    for session, (short, long) in {"s1": ("a", "b"), None: ("c", "d")}.items():
+        store.put(
+            memory(short * 20, "pottery!", session_id=session, topic=short),
+            memory(
+                long * 20, "pottery is what Ann does with her hands on a grey Sunday", session_id=session, topic=long
+            ),
+        )
+    hits = {hit.id[0]: hit.why or {} for hit in store.hits("pottery", explain=True)}
+    assert 0 < hits["a"]["length"].score < hits["b"]["length"].score
+    assert "length" not in hits["c"]
 
 
 def test_an_identifier_is_found_word_after_word() -> None:
