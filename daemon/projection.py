@@ -58,11 +58,11 @@ def project(
         metadata=metadata(fields),
         confidence=fields.get("confidence", 1.0),
         source=fields.get("source"),
-        created_at=fields.get("created_at") or life.created,
+        created_at=_time(fields.get("created_at")) or life.created,
         updated_at=life.updated,
-        valid_from=fields.get("valid_from"),
-        valid_until=fields.get("valid_until"),
-        invalidated_at=gone.get("at"),
+        valid_from=_time(fields.get("valid_from")),
+        valid_until=_time(fields.get("valid_until")),
+        invalidated_at=_time(gone.get("at")),
         invalidated_reason=gone.get("reason"),
         invalidated_by=gone.get("by"),
         listed=not is_head or has_own_words(text, fields["topic"]),
@@ -70,6 +70,11 @@ def project(
         version=1 if slot else 0,
         text_hash=text_hash(embedding_text(text[start:end], fields.get("speaker"))),
     )
+
+
+def _time(microseconds: float | None) -> int | None:
+    """CRDT numbers are floats; microseconds of any year we take fit them exactly."""
+    return None if microseconds is None else int(microseconds)
 
 
 def invalidated(at: int, author: str, reason: str, text: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pycrdt import Doc, Map, Text, merge_updates
 
 from hiveminddb.errors import Corrupt
 from hiveminddb.sync.diff import edits
+from hiveminddb.sync.encoding import new_document
 
 _INITIAL = ""
 _MEMBER = "tags:"
@@ -35,12 +36,8 @@ class Content:
 
 
 def create(text: str, fields: Fields) -> bytes:
-    """The update that makes a new document; also its state. Values are JSON values."""
-    doc, body, values = _open(b"")
-    with doc.transaction():
-        body += text
-        values[_INITIAL] = {name: value for name, value in fields.items() if value is not None}
-    return doc.get_update()
+    """The update that makes a new document; also its state. Values are JSON values; numbers come back as floats."""
+    return new_document(text, _INITIAL, {name: value for name, value in fields.items() if value is not None})
 
 
 def edit(state: bytes, *, text: str | None = None, fields: Fields | None = None) -> bytes | None:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycrdt import Doc, Map, Text
 
 from hiveminddb.errors import Corrupt
 from hiveminddb.sync import document
 from hiveminddb.sync.diff import apply, edits
+from hiveminddb.sync.encoding import new_document
 
 # Emoji with modifiers, combining marks, right-to-left text, CRLF: whatever a person may type.
 ALPHABET = st.sampled_from(
@@ -130,3 +132,24 @@ def test_an_edit_in_ten_megabytes_is_a_small_update() -> None:
     )
     assert update and len(update) < 1000
     assert document.read(document.merge(state, update)).text.count("LINE") == 2
+
+
+@given(TEXT, st.dictionaries(st.text(max_size=4), st.recursive(VALUE, lambda inner: st.lists(inner, max_size=2))))
+def test_a_document_written_out_is_the_one_the_library_makes(text: str, fields: dict[str, Any]) -> None:
+    made: Doc[Any] = Doc()
+    body, values = made.get("text", type=Text), made.get("fields", type=Map)
+    with made.transaction():
+        body += text
+        values[""] = fields
+    read: Doc[Any] = Doc()
+    read.apply_update(new_document(text, "", fields))
+    assert str(read.get("text", type=Text)) == text
+    assert read.get("fields", type=Map).to_py() == values.to_py()
+    # Written again by the library it says the same: nothing is left waiting.
+    again: Doc[Any] = Doc()
+    again.apply_update(read.get_update())
+    assert again.get("fields", type=Map).to_py() == values.to_py()
+
+
+def test_every_new_document_has_a_client_of_its_own() -> None:
+    assert len({document.create("x", {}) for _ in range(1000)}) == 1000
