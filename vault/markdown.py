@@ -138,7 +138,7 @@ def entry(at: datetime, content: str, newline: str = "\n") -> str:
     content = trimmed(content)
     if newline == "\r\n":
         content = re.sub(r"(?<!\r)\n", "\r\n", content)
-    return f"## {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC{newline * 2}{content}{newline * 2}"
+    return f"## {at.astimezone(UTC).isoformat(' ', 'seconds')[:19]} UTC{newline * 2}{content}{newline * 2}"
 
 
 def new_file(topic: str) -> str:
@@ -229,10 +229,11 @@ def _preamble(text: str, is_head: bool) -> int:
 def _title_start(text: str) -> int:
     """Where the words of a dated heading begin; 0 where it has none."""
     found = _DATED.match(text)
-    if found is None or not title(text):
+    if found is None:
         return 0
-    rest = text[found.end() :]
-    return found.end() + len(rest) - len(rest.lstrip(_AFTER_DATE))
+    line = text[found.end() : _line_end(text, found.end())]
+    words = line.lstrip(_AFTER_DATE)
+    return found.end() + len(line) - len(words) if words.strip(BLANK) else 0
 
 
 def _room(before: str, newline: str, is_head: bool) -> str:
