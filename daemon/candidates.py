@@ -40,7 +40,7 @@ def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
     begin, end = nearness.nearest(line[0].n)
     near = [base for base in line if not base.extra and begin <= base.upto <= end]
-    if not near and _was_written(tx, end):
+    if not near and _may_have_been_read(tx, end):
         near = [VaultBase(topic, end, end, "mirror", "")]
         line = sorted([*line, *near], key=_age)
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
@@ -50,10 +50,10 @@ def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
     return [line[0], *sorted([*(line[i] for i in wanted if i), *late], key=_age)]
 
 
-def _was_written(tx: Transaction, n: int) -> bool:
-    """Whether the mirror may have written the file as of a change: it did not where a save was being taken in."""
+def _may_have_been_read(tx: Transaction, n: int) -> bool:
+    """Whether the file as of a change was ever there: in the middle of a save it was, where that was several appends."""
     following = changes.change(tx.connection, n + 1)
-    return following is not None and following.actor != BY_FILE
+    return following is not None and (following.actor != BY_FILE or following.action == "add")
 
 
 def _age(base: VaultBase) -> tuple[int, bool]:
@@ -67,9 +67,12 @@ class _Nearness:
     def __init__(self, stays: Iterable[Stay], text: str) -> None:
         # A code fence that somebody has not closed yet must not make the rest of the file one piece.
         pieces = set(markdown.pieces(text))
+        self._is_kin = False
         steps: defaultdict[int, int] = defaultdict(int)
         for stay in stays:
-            weight = sum(-len(piece) if piece in pieces else len(piece) for piece in markdown.pieces(stay.text))
+            parts = markdown.pieces(stay.text)
+            weight = sum(-len(part) if part in pieces else len(part) for part in parts)
+            self._is_kin |= not pieces.isdisjoint(parts)
             steps[stay.since] += weight
             if stay.until is not None:
                 steps[stay.until] -= weight
@@ -83,7 +86,7 @@ class _Nearness:
 
     def nearest(self, upto: int) -> tuple[int, int]:
         """From which change to which, at most `upto`, the file was nearest; the latest such time."""
-        begins = [n for n in self._changes if n <= upto]
+        begins = [n for n in self._changes if n <= upto] if self._is_kin else []
         if not begins:
             return upto, upto
         at = min(range(len(begins)), key=lambda i: (self._sums[i], -i))

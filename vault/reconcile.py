@@ -152,6 +152,9 @@ def _foreign(older: Base, newer: Base) -> bool:
     """True if the step between two texts was not a person's save: the mirror made it, or it only appended entries."""
     if newer.by == "mirror":
         return True
+    if not older.entries:
+        # A file that was emptied and filled again: nobody still holds nothing.
+        return False
     added = newer.entries[len(older.entries) :]
     same = tuple(newer.entries[: len(older.entries)]) == tuple(older.entries)
     return same and bool(added) and all(markdown.heading_time(entry.text) is not None for entry in added)
