@@ -253,11 +253,16 @@ class Appender(Writer):
     def _forget(self) -> None:
         topic = self.chance.choice(self._forgets)
         path = self._server.path(topic)
-        if self.chance.random() < 0.7 or not path.exists():
+        if self.chance.random() < 0.7:
             return
-        with self.world.turns[topic].alone(), path.open("rb") as held:
-            self._server.forget(topic)
-            self.world.ledger.remove(tokens_in(held.read().decode()))
+        with self.world.turns[topic].alone():
+            try:
+                held = path.open("rb")
+            except FileNotFoundError:
+                return
+            with held:
+                self._server.forget(topic)
+                self.world.ledger.remove(tokens_in(held.read().decode()))
             self.world.turns[topic].saves += 1
         self.world.ledger.did("file removed")
 
@@ -406,7 +411,10 @@ class Keeper(Writer):
             elif what < 0.8:
                 lines[at:at] = ["", f"## {self.stamp()}", "", self.line()[0], ""]
             else:
-                del lines[at : at + self.chance.randint(1, 6)]
+                end = at + self.chance.randint(1, 6)
+                # An entry just appended and then taken away with others looks like one that its author has not seen.
+                if not any(HEADING.match(line) for line in lines[at:end]):
+                    del lines[at:end]
         self._save(name, "\n".join(lines).encode())
 
     def _rename(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from hiveminddb.store import changes, history, vault_state
@@ -40,7 +40,7 @@ def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
     begin, end = nearness.nearest(line[0].n)
     near = [base for base in line if not base.extra and begin <= base.upto <= end]
-    if not near and _may_have_been_read(tx, end):
+    if not near and _may_have_been_read(tx, line, end):
         near = [VaultBase(topic, end, end, "mirror", "")]
         line = sorted([*line, *near], key=_age)
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
@@ -50,10 +50,15 @@ def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
     return [line[0], *sorted([*(line[i] for i in wanted if i), *late], key=_age)]
 
 
-def _may_have_been_read(tx: Transaction, n: int) -> bool:
-    """Whether the file as of a change was ever there: in the middle of a save it was, where that was several appends."""
+def _may_have_been_read(tx: Transaction, line: Sequence[VaultBase], n: int) -> bool:
+    """Whether the file as of a change may have been there: in the middle of a save it was, if that was only appends."""
     following = changes.change(tx.connection, n + 1)
-    return following is not None and (following.actor != BY_FILE or following.action == "add")
+    if following is None or following.actor != BY_FILE:
+        return following is not None
+    before = max((base.n for base in line if base.n <= n), default=n)
+    after = min((base.n for base in line if base.n > n), default=n)
+    made = (changes.change(tx.connection, at) for at in range(before + 1, after + 1))
+    return all(change is not None and change.action == "add" for change in made)
 
 
 def _age(base: VaultBase) -> tuple[int, bool]:
