@@ -43,7 +43,8 @@ _WHICH = re.compile(
     r"|what (?:city|town|country|state|place|book|movie|film|show|game|song|band|brand|company|restaurant))\b",
     re.I,
 )
-_NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w")
+# The blank first: it is what regular expressions look for fastest.
+_NAME = re.compile(r" [A-Z]\w(?<=[a-z,] ..)")
 _CHUNK = re.compile(r"[\w./:#@-]+")
 _INNER = re.compile(r"[_./:#@]|[a-z][A-Z]")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")

@@ -59,10 +59,10 @@ def periods(text: str, now: int | None = None) -> tuple[Period, ...]:
 
 def _named(text: str) -> Iterator[Period]:
     for pattern in _PATTERNS:
-        for match in pattern.finditer(text):
-            if period := _period(match.groupdict()):
-                yield period
-        text = pattern.sub(_read, text)
+        found = [period for match in pattern.finditer(text) if (period := _period(match.groupdict()))]
+        if found:
+            yield from found
+            text = pattern.sub(_read, text)
 
 
 def _read(match: re.Match[str]) -> str:

@@ -186,9 +186,8 @@ def arms(signals: Signals, columns: Columns, scope: Bools, weights: Weights) -> 
             parts[name] = raw[name] * np.float32(weight)
     raw["asks"] = columns.asks.astype(np.float32)
     parts["asks"] = raw["asks"] * np.float32(weights.asks)
-    shares = np.minimum(columns.length, LONG).astype(np.float32) * np.float32(1 / LONG)
-    raw["length"] = np.where(columns.session != NONE, shares, np.float32(0))
-    parts["length"] = raw["length"] * np.float32(weights.length)
+    raw["length"] = (np.minimum(columns.length, LONG) * (columns.session != NONE)).astype(np.float32)
+    parts["length"] = raw["length"] * np.float32(weights.length / LONG)
     return raw, parts
 
 
@@ -204,10 +203,11 @@ class Lending:
     """What the neighbours of each row lend to it: their whole weight within one sitting, a part of it further apart."""
 
     def __init__(self, columns: Columns, apart: float) -> None:
-        # One more place for rows without a neighbour (-1) and for neighbours newer than the view.
+        # One more place for rows without a neighbour (-1) and for neighbours newer than the view. As wide as
+        # numpy's own indices, or it would widen them anew each time.
         count = len(columns.slot)
         created = np.append(columns.created, 0)
-        self._places = [np.minimum(places, count) for places in (columns.previous, columns.next)]
+        self._places = [np.minimum(places, count).astype(np.intp) for places in (columns.previous, columns.next)]
         self._shares = [
             np.where(np.abs(created[places] - columns.created) < SITTING, np.float32(1), np.float32(apart))
             for places in self._places
