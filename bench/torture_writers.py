@@ -20,8 +20,8 @@ from typing import Any
 from bench.saving import WAYS, AgentMemory, by_checking_out
 from bench.torture_ledger import Ledger, Turns, tokens_in
 
-WORDS = """deploy billing cluster secret migration index latency queue retry naïve Zürich 東京 שלום 🎉 e\u0301tude
-    meeting notes yesterday decided because server folder markdown search memory agent review test""".split()
+SYLLABLES = "ba de fi go ku la me ni po ru sa te vi wo xa zé ür 東 שלו 🎉 e\u0301t".split()
+PLAIN = ["deploy", "billing", "cluster", "queue", "meeting"]
 HEADING = re.compile(r"^## [0-9]{4}-[0-9]{2}-[0-9]{2}.*$", re.M)
 
 
@@ -93,7 +93,9 @@ class Writer:
     chance: random.Random
 
     def words(self, least: int = 2, most: int = 9) -> str:
-        return " ".join(self.chance.choices(WORDS, k=self.chance.randint(least, most)))
+        count = self.chance.randint(least, most)
+        made = ("".join(self.chance.choices(SYLLABLES, k=self.chance.randint(2, 4))) for _ in range(count))
+        return " ".join([*made, self.chance.choice(PLAIN)])
 
     def line(self) -> tuple[str, str]:
         token = self.world.ledger.token()

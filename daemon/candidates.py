@@ -6,9 +6,10 @@ not. The closest is found without making any: by when the entries that the save 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from hiveminddb.store import changes, history, vault_state
@@ -24,6 +25,10 @@ BY_FILE = "file"
 _NEWEST = 6
 _SAVES = 3
 _LATE = 3
+_APPENDS = 3
+
+# Nobody types the seconds and the time zone.
+_BY_SERVER = re.compile(r"## [0-9-]{10} [0-9:]{8} UTC\r?\n")
 
 
 def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
@@ -38,27 +43,42 @@ def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
     if not line:
         return late
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
-    begin, end = nearness.nearest(line[0].n)
-    near = [base for base in line if not base.extra and begin <= base.upto <= end]
-    if not near and _may_have_been_read(tx, line, end):
-        near = [VaultBase(topic, end, end, "mirror", "")]
-        line = sorted([*line, *near], key=_age)
+    near = _nearest(tx, line, nearness)
+    between = [base for saved in line[:_NEWEST] if saved.by == "disk" for base in _before_appends(tx, saved)]
+    line = [line[0], *sorted({*line[1:], *near, *between}, key=_age)]
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
-    wanted = {line.index(base) for base in (*line[:_NEWEST], *near[:1], *saves[:_SAVES])}
+    wanted = {line.index(base) for base in (*line[:_NEWEST], *near, *between, *saves[:_SAVES])}
     # What came right after a text tells whether somebody may still hold it.
     wanted |= {max(0, i - 1) for i in wanted}
     return [line[0], *sorted([*(line[i] for i in wanted if i), *late], key=_age)]
 
 
-def _may_have_been_read(tx: Transaction, line: Sequence[VaultBase], n: int) -> bool:
-    """Whether the file as of a change may have been there: in the middle of a save it was, if that was only appends."""
-    following = changes.change(tx.connection, n + 1)
-    if following is None or following.actor != BY_FILE:
-        return following is not None
-    before = max((base.n for base in line if base.n <= n), default=n)
-    after = min((base.n for base in line if base.n > n), default=n)
-    made = (changes.change(tx.connection, at) for at in range(before + 1, after + 1))
-    return all(change is not None and change.action == "add" for change in made)
+def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness) -> list[VaultBase]:
+    """The text as of when the file was nearest, where it was ever there: not in the middle of a save."""
+    begin, end = nearness.nearest(line[0].n)
+    known = [base for base in line if not base.extra and begin <= base.upto <= end]
+    following = changes.change(tx.connection, end + 1)
+    if known or following is None or following.actor == BY_FILE:
+        return known[:1]
+    return [VaultBase(line[0].topic, end, end, "mirror", "")]
+
+
+def _before_appends(tx: Transaction, saved: VaultBase) -> Iterator[VaultBase]:
+    """A text that grew by several appends at a time may have been read between them: without the last ones."""
+    base = saved
+    for _ in range(_APPENDS):
+        if not _is_append(tx, base.n) or (base.extra and base.extra[-1] != base.n):
+            return
+        upto, extra = (base.upto, base.extra[:-1]) if base.extra else (base.n - 1, ())
+        base = VaultBase(base.topic, base.n - 1, upto, "disk", "", extra)
+        yield base
+
+
+def _is_append(tx: Transaction, n: int) -> bool:
+    """Whether a change is an entry that the agent-memory server, or one like it, put into the file."""
+    made = changes.change(tx.connection, n)
+    row = tx.memory(made.document) if made and made.action == "add" and made.actor == BY_FILE else None
+    return row is not None and _BY_SERVER.match(row.text) is not None
 
 
 def _age(base: VaultBase) -> tuple[int, bool]:
