@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -20,6 +21,10 @@ log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.001
 
+# Rows and requests are made by the thousand and hardly ever hold each other in circles: collecting at the usual seven
+# hundred takes a tenth of the time of writing.
+GARBAGE_THRESHOLDS = (50_000, 20, 100)
+
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -30,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The loop and the writer hand each other small pieces of work: waiting five milliseconds for a turn would cost more
     # than the work does.
     sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     try:
         settings = config.load(_flags(arguments), os.environ)
         _log_to_stderr(settings.log_level)

@@ -42,6 +42,9 @@ def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
     late = [base for base in vault_state.vault_bases(tx.connection, topic) if base.by == "late"][:_LATE]
     if not line:
         return late
+    if not text.strip():
+        # Nobody holds an emptied file: it was emptied as it was.
+        return line[:1]
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
     near = _nearest(tx, line, nearness)
     between = [base for saved in line[:_NEWEST] if saved.by == "disk" for base in _before_appends(tx, saved)]

@@ -37,6 +37,9 @@ VAULT_ID = "vault.id"
 # Files settled in one round: two transactions serve them all, and the writer is held for tens of milliseconds only.
 ROUND = 128
 
+# From this many files on, those that are new are taken in together.
+MANY = 4
+
 # Events can be missed (a full queue, a network drive): every file is compared with what is known this often.
 RESCAN_SECONDS = 60.0
 
@@ -154,6 +157,9 @@ class Mirror:
             return
         ready, later = await self._database.write(partial(self._renaming.sort_out, whole))
         self._agenda.add(later, self._renaming.patience)
+        if len(ready) >= MANY:
+            settled = await self._database.write(lambda tx: self._settler.settle_new(tx, ready))
+            ready = [look for look in ready if look.topic not in settled]
         if writing := [todo for todo in await self._todos(ready) if todo is not None]:
             outcomes, failed = await self._on_thread(partial(self._hands.write, writing))
             await self._database.write(partial(self._record, outcomes, failed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -77,6 +78,8 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         identity = node_id(load_or_create(config.data_dir / KEY))
         database = await stack.enter_async_context(Database(config.data_dir / DATABASE))
         loaded = await database.read(_load)
+        # What has just been loaded stays: no collection needs to look at it again.
+        gc.freeze()
         vault = await stack.enter_async_context(_vault(stack, config.vault, loaded))
         embedder = await stack.enter_async_context(open_embedder(config.embedding_model))
         former = await _former(stack, config, loaded)

@@ -12,17 +12,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hiveminddb.daemon.candidates import BY_FILE, file_bases
-from hiveminddb.daemon.pipeline import Author, Pipeline
+from hiveminddb.daemon.pipeline import Author, NewEntry, Pipeline
 from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.daemon.takein import (
     BASES_KEPT,
     Arrival,
     base_entries,
     file_text,
+    new_entries,
     take_in,
     take_late,
 )
-from hiveminddb.store import outbox, vault_state
+from hiveminddb.store import outbox, topic_files, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.vault.files import FileText, Stat, digest_of
@@ -58,6 +59,26 @@ class Settler:
         self._pipeline = pipeline
         self._topics = topics
         self._tails = tails
+
+    def settle_new(self, tx: Transaction, looks: Iterable[Look]) -> set[str]:
+        """Files that nothing is known of, all in one go: a folder's first scan is thousands. The topics it settled."""
+        new: list[NewEntry] = []
+        files: list[tuple[str, FileText]] = []
+        for look in looks:
+            file = look.file
+            if file and file.text.strip() and topic_files.is_unknown(tx.connection, look.topic):
+                entries = new_entries(tx, _arrival(look.topic, file, look.unread))
+                if entries is not None:
+                    new += entries
+                    files.append((look.topic, file))
+        self._pipeline.add(tx, new)
+        n = tx.counters.n
+        for topic, file in files:
+            self._topics.add(topic)
+            tx.put_vault_base(VaultBase(topic, n, n, "disk", file.digest), BASES_KEPT)
+            _known(tx, topic, n, file)
+            _done(tx, topic, n)
+        return {topic for topic, _ in files}
 
     def settle(self, tx: Transaction, look: Look) -> Todo | None:
         """Take in what the file says; what must be written so that it says what the documents do."""
@@ -146,8 +167,7 @@ class Settler:
         if doubtful and any(base.digest == file.digest for base in file_bases(tx, look.topic)):
             # Somebody went back to an older text: from the last one that was certainly there.
             _forget(tx, doubtful)
-        written_at = file.stat.mtime_ns // 1000
-        take_in(tx, self._pipeline, Arrival(look.topic, file.text, file.digest, written_at, look.unread))
+        take_in(tx, self._pipeline, _arrival(look.topic, file, look.unread))
         return known
 
     def _vanished(self, tx: Transaction, topic: str) -> None:
@@ -178,6 +198,10 @@ class Settler:
         if not any(base.digest == present for base in file_bases(tx, look.topic)[:1]):
             tx.put_vault_base(VaultBase(look.topic, n, n, "disk", present), BASES_KEPT)
         _done(tx, look.topic, n)
+
+
+def _arrival(topic: str, file: FileText, unread: bool) -> Arrival:
+    return Arrival(topic, file.text, file.digest, file.stat.mtime_ns // 1000, unread)
 
 
 def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:

@@ -22,6 +22,7 @@ from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import By, VaultBase
 from hiveminddb.sync import document, position
 from hiveminddb.vault import markdown
+from hiveminddb.vault.markdown import Span
 from hiveminddb.vault.reconcile import Base, Create, Edit, Entry, Plan, plan, render
 
 # Texts of a file that are remembered: a slow writer may hold one that was replaced while many adds went by.
@@ -66,6 +67,15 @@ def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival, *, gone: bool =
         tx.put_vault_base(VaultBase(found.topic, last, last, "disk", found.digest), BASES_KEPT)
     elif tx.counters.n > before:
         _remember(tx, found, "disk", base, before)
+
+
+def new_entries(tx: Transaction, found: Arrival) -> list[NewEntry] | None:
+    """The documents of a file that nothing is known of; None where one of its entries may have come from elsewhere."""
+    spans, now = markdown.split(found.text), to_microseconds(datetime.now(UTC))
+    if any(_pasted(tx, span, now) for span in spans):
+        return None
+    author, places = Author(BY_FILE), position.sequence(None, None, len(spans))
+    return [NewEntry(span.text, _placed_fields(found, span, next(places)), author) for span in spans]
 
 
 def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> None:
@@ -207,18 +217,11 @@ class _Application:
             self._pipeline.edit(self._tx, row, "move", self._author, fields=fields)
 
     def _new(self, create: Create, where: str) -> NewEntry:
-        at = to_microseconds(create.heading) if create.heading else self._found.written_at
-        fields: dict[str, Any] = {
-            "topic": self._found.topic,
-            "position": HEAD_POSITION if create.is_head else where,
-            "role": HEAD if create.is_head else ENTRY,
-            "created_at": at,
-        }
-        return NewEntry(create.text, fields, self._author)
+        return NewEntry(create.text, _placed_fields(self._found, create, where), self._author)
 
     def _revived(self, create: Create, where: str) -> bool:
         """Whether the new entry is an old one that comes back: to its file, or pasted into another."""
-        row = self._tx.memory(create.revives) if create.revives else self._pasted(create)
+        row = self._tx.memory(create.revives) if create.revives else _pasted(self._tx, create, self._now)
         if row is None or row.alive:
             return False
         fields = {
@@ -230,11 +233,21 @@ class _Application:
         self._pipeline.edit(self._tx, row, "restore", self._author, text=create.text, fields=fields)
         return True
 
-    def _pasted(self, create: Create) -> MemoryRow | None:
-        start, end = markdown.body(create.text, create.is_head)
-        digest = text_hash(create.text[start:end])
-        gone = topic_files.invalidated_with(self._tx.connection, digest, self._now - _PASTE_MICROSECONDS)
-        return next((row for row in gone if row.text == create.text and row.invalidated_by == BY_FILE), None)
+
+def _placed_fields(found: Arrival, entry: Create | Span, where: str) -> dict[str, Any]:
+    return {
+        "topic": found.topic,
+        "position": HEAD_POSITION if entry.is_head else where,
+        "role": HEAD if entry.is_head else ENTRY,
+        "created_at": to_microseconds(entry.heading) if entry.heading else found.written_at,
+    }
+
+
+def _pasted(tx: Transaction, entry: Create | Span, now: int) -> MemoryRow | None:
+    """The memory that was cut from a file, this one or another, and is in this one again."""
+    start, end = markdown.body(entry.text, entry.is_head)
+    gone = topic_files.invalidated_with(tx.connection, text_hash(entry.text[start:end]), now - _PASTE_MICROSECONDS)
+    return next((row for row in gone if row.text == entry.text and row.invalidated_by == BY_FILE), None)
 
 
 def placed(meaning: Plan, positions: Mapping[str, str]) -> Iterator[tuple[str | int, str]]:

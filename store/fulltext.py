@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 Text = tuple[int, str]
 
 # Texts that may wait: fewer than the index in memory keeps the terms of.
-WAITING_TEXTS = 512
+WAITING_TEXTS = 256
 WAITING_CHARACTERS = 1 << 20
 
 _UPTO = "fulltext_upto"

@@ -21,6 +21,15 @@ def is_empty(connection: apsw.Connection, topic: str) -> bool:
     return found is None
 
 
+def is_unknown(connection: apsw.Connection, topic: str) -> bool:
+    """Whether no memory has ever been in the topic, and no file of it been seen."""
+    query = (
+        "SELECT 1 FROM versions WHERE topic = ?1 UNION ALL SELECT 1 FROM vault_files WHERE topic = ?1"
+        " UNION ALL SELECT 1 FROM vault_bases WHERE topic = ?1 LIMIT 1"
+    )
+    return connection.execute(query, (topic,)).fetchone() is None
+
+
 def head_of(connection: apsw.Connection, topic: str) -> MemoryRow | None:
     """The living head of a topic's file, the first where a merge left several."""
     values = connection.execute(
