@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from hiveminddb.store import changes, history, vault_state
 from hiveminddb.store.history import Stay
@@ -47,7 +47,7 @@ def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
         return line[:1]
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
     near = _nearest(tx, line, nearness)
-    between = [base for saved in line[:_NEWEST] if saved.by == "disk" for base in _before_appends(tx, saved)]
+    between = list(_before_appends(tx, line))
     line = [line[0], *sorted({*line[1:], *near, *between}, key=_age)]
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
     wanted = {line.index(base) for base in (*line[:_NEWEST], *near, *between, *saves[:_SAVES])}
@@ -66,15 +66,14 @@ def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness) ->
     return [VaultBase(line[0].topic, end, end, "mirror", "")]
 
 
-def _before_appends(tx: Transaction, saved: VaultBase) -> Iterator[VaultBase]:
+def _before_appends(tx: Transaction, line: Sequence[VaultBase]) -> Iterator[VaultBase]:
     """A text that grew by several appends at a time may have been read between them: without the last ones."""
-    base = saved
-    for _ in range(_APPENDS):
-        if not _is_append(tx, base.n) or (base.extra and base.extra[-1] != base.n):
-            return
-        upto, extra = (base.upto, base.extra[:-1]) if base.extra else (base.n - 1, ())
-        base = VaultBase(base.topic, base.n - 1, upto, "disk", "", extra)
-        yield base
+    for saved, before in pairwise(line[: _NEWEST + 1]):
+        base, left = saved, _APPENDS if saved.by == "disk" else 0
+        while left and base.n > before.n + 1 and base.extra[-1:] in ((), (base.n,)) and _is_append(tx, base.n):
+            upto = base.upto if saved.extra else base.n - 1
+            base, left = VaultBase(base.topic, base.n - 1, upto, "disk", "", base.extra[:-1]), left - 1
+            yield base
 
 
 def _is_append(tx: Transaction, n: int) -> bool:

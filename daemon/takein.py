@@ -7,7 +7,7 @@ base and merged into what they are now, so that it reverts nothing its author ha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,12 +61,12 @@ def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival, *, gone: bool =
     """
     known = file_bases(tx, found.topic)[:1] if gone else candidates(tx, found.topic, found.text)
     before = tx.counters.n
-    base = _merge(tx, pipeline, found, known)
+    base, whole = _merge(tx, pipeline, found, known)
     if file_text(tx.entries_of(found.topic)) == found.text:
         last = tx.counters.n
         tx.put_vault_base(VaultBase(found.topic, last, last, "disk", found.digest), BASES_KEPT)
     elif tx.counters.n > before:
-        _remember(tx, found, "disk", base, before)
+        _remember(tx, found, "disk", base, (*range(before + 1, tx.counters.n + 1), *whole))
 
 
 def new_entries(tx: Transaction, found: Arrival) -> list[NewEntry] | None:
@@ -91,20 +91,22 @@ def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> 
         at = 0
     older = [base for base in known[at:] if base.by != "late" or base.digest == was]
     before = tx.counters.n
-    base = _merge(tx, pipeline, found, older[:_BASES_COMPARED] if was else [])
-    _remember(tx, found, "late", base, before)
+    base, whole = _merge(tx, pipeline, found, older[:_BASES_COMPARED] if was else [])
+    _remember(tx, found, "late", base, (*range(before + 1, tx.counters.n + 1), *whole))
 
 
-def _merge(tx: Transaction, pipeline: Pipeline, found: Arrival, known: Sequence[VaultBase]) -> VaultBase | None:
-    """Merge a text made from one of the known ones; the one it was made from."""
+def _merge(
+    tx: Transaction, pipeline: Pipeline, found: Arrival, known: Sequence[VaultBase]
+) -> tuple[VaultBase | None, list[int]]:
+    """Merge a text made from one of the known ones: which, and the changes of what else it has of the documents."""
     agents = history.made_elsewhere(tx.connection, found.topic, BY_FILE)
     bases = [Base(base.n, base.by, base_entries(tx, base, agents)) for base in known]
     present = tx.entries_of(found.topic)
     meaning = plan(_entries(present), bases, found.text, unread=found.unread)
     base = known[meaning.base] if meaning.base >= 0 else None
     texts = {entry.document: entry.text for entry in bases[meaning.base].entries} if base else {}
-    _Application(tx, pipeline, found, base, texts).apply(meaning, present)
-    return base
+    revived = _Application(tx, pipeline, found, base, texts).apply(meaning, present)
+    return base, [n for id in (*meaning.adopted, *revived) for n in changes.places_of(tx.connection, id)]
 
 
 def base_entries(tx: Transaction, base: VaultBase, agents: Collection[str] = ()) -> list[Entry]:
@@ -147,7 +149,7 @@ def _extra_updates(tx: Transaction, base: VaultBase) -> dict[str, list[bytes]]:
 
 
 def _stands_in(content: document.Content, topic: str) -> bool:
-    return content.fields["topic"] == topic and not invalidation(content.fields, content.text)
+    return content.fields.get("topic") == topic and not invalidation(content.fields, content.text)
 
 
 def file_text(rows: Sequence[MemoryRow]) -> str:
@@ -159,12 +161,11 @@ def _entries(rows: Sequence[MemoryRow]) -> list[Entry]:
     return [Entry(row.id, row.text, row.role == HEAD) for row in rows]
 
 
-def _remember(tx: Transaction, found: Arrival, by: By, base: VaultBase | None, before: int) -> None:
-    """The text is what its base says, and what was changed since `before` to take it in."""
-    last = tx.counters.n
+def _remember(tx: Transaction, found: Arrival, by: By, base: VaultBase | None, made: Iterable[int]) -> None:
+    """The text is what its base says, and what these changes made of it."""
     upto, extra = (base.upto, base.extra) if base else (0, ())
-    made = tuple(range(before + 1, last + 1))
-    tx.put_vault_base(VaultBase(found.topic, last, upto, by, found.digest, (*extra, *made)), BASES_KEPT)
+    extra = tuple(sorted(n for n in {*extra, *made} if n > upto))
+    tx.put_vault_base(VaultBase(found.topic, tx.counters.n, upto, by, found.digest, extra), BASES_KEPT)
 
 
 class _Application:
@@ -176,13 +177,16 @@ class _Application:
         self._tx, self._pipeline, self._found, self._base, self._texts = tx, pipeline, found, base, texts
         self._now = to_microseconds(datetime.now(UTC))
         self._author = Author(BY_FILE)
+        self._came_back: list[str] = []
 
-    def apply(self, meaning: Plan, present: Sequence[MemoryRow]) -> None:
+    def apply(self, meaning: Plan, present: Sequence[MemoryRow]) -> list[str]:
+        """Does it; the documents that came back."""
         for edit in meaning.edits:
             self._edit(edit)
         for id in meaning.deletes:
             self._delete(id)
         self._place(meaning, {row.id: row.position for row in present})
+        return self._came_back
 
     def _row(self, id: str) -> MemoryRow:
         row = self._tx.memory(id)
@@ -231,6 +235,7 @@ class _Application:
             "role": HEAD if create.is_head else ENTRY,
         }
         self._pipeline.edit(self._tx, row, "restore", self._author, text=create.text, fields=fields)
+        self._came_back.append(row.id)
         return True
 
 

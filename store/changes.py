@@ -45,6 +45,11 @@ def change(connection: apsw.Connection, n: int) -> Change | None:
     return Change(*row) if row else None
 
 
+def places_of(connection: apsw.Connection, document: str) -> list[int]:
+    """Where in the log the changes of a document are."""
+    return [n for (n,) in connection.execute("SELECT n FROM changes WHERE document = ? ORDER BY n", (document,))]
+
+
 def in_order(connection: apsw.Connection, after: int, limit: int) -> Iterator[tuple[int, Change]]:
     """The changes that follow a place in the log, with their places."""
     rows = connection.execute(f"SELECT n, {_COLUMNS} FROM changes WHERE n > ? ORDER BY n LIMIT ?", (after, limit))

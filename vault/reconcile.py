@@ -65,7 +65,8 @@ class Plan:
     """What to do so that the documents say what the file says, and what others wrote meanwhile stays.
 
     `base` is the index of the chosen base, -1 when there was none. `absent` are edited documents that are not in the
-    present any more. `order` is the file when all is done: documents, and creates by index; `moves` are those of its
+    present any more. `adopted` are documents of the present that the base had not and the file has, as they are.
+    `order` is the file when all is done: documents, and creates by index; `moves` are those of its
     documents that need a new place between their neighbours, as every create does.
     """
 
@@ -74,6 +75,7 @@ class Plan:
     edits: tuple[Edit, ...] = ()
     deletes: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    adopted: tuple[str, ...] = ()
     order: tuple[str | int, ...] = ()
     moves: tuple[str, ...] = ()
 
@@ -205,6 +207,7 @@ class _Planner:
         self._gone = _by_text(gone)
         self._creates: list[Create] = []
         self._edits: list[Edit] = []
+        self._adopted: list[str] = []
 
     def plan(self, chosen: int, slots: Sequence[Slot]) -> Plan:
         """The plan that makes the documents say what the slots say."""
@@ -225,6 +228,7 @@ class _Planner:
             edits=tuple(self._edits),
             deletes=tuple(document for document in gone if document in self._living),
             absent=tuple(e.document for e in self._edits if e.document not in self._living),
+            adopted=tuple(self._adopted),
             order=order,
             moves=moves,
         )
@@ -241,7 +245,8 @@ class _Planner:
         return [] if same and entry.document not in self._living else [entry.document]
 
     def _create(self, text: str, is_head: bool) -> list[str | int]:
-        if self._unseen.pop(text, None):
+        if adopted := self._unseen.pop(text, None):
+            self._adopted.append(adopted)
             return []
         heading = markdown.heading_time(text)
         self._creates.append(Create(text, heading, is_head, self._gone.pop(text, None)))
