@@ -17,9 +17,11 @@ logger = logging.getLogger(__name__)
 
 Text = tuple[int, str]
 
-# Texts that may wait: fewer than the index in memory keeps the terms of.
-WAITING_TEXTS = 256
-WAITING_CHARACTERS = 1 << 20
+# Texts that may wait over a commit: fewer than the index in memory keeps the terms of.
+WAITING_TEXTS = 3072
+WAITING_CHARACTERS = 8 << 20
+# From here on they are put in as soon as the callers of a commit have been answered.
+MANY_TEXTS = 256
 
 _UPTO = "fulltext_upto"
 _BEHIND = (

@@ -19,7 +19,7 @@ import apsw
 from hiveminddb.errors import Unavailable
 from hiveminddb.store.counters import Counters
 from hiveminddb.store.failures import translated
-from hiveminddb.store.fulltext import Text
+from hiveminddb.store.fulltext import MANY_TEXTS, Text
 from hiveminddb.store.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Writer:
             going = None not in batch
             if jobs := [job for job in batch if job is not None]:
                 self._commit(jobs)
-            elif not self._rested:
+            if len(self._waiting) >= MANY_TEXTS or (not jobs and not self._rested):
                 self._index()
             if self._log_frames >= (_CHECKPOINT_BUSY if jobs else _CHECKPOINT_IDLE):
                 self._checkpoint()
