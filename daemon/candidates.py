@@ -6,7 +6,6 @@ not. The closest is found without making any: by when the entries that the save 
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,9 +25,6 @@ _NEWEST = 6
 _SAVES = 3
 _LATE = 3
 _APPENDS = 3
-
-# Nobody types the seconds and the time zone.
-_BY_SERVER = re.compile(r"## [0-9-]{10} [0-9:]{8} UTC\r?\n")
 
 
 def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
@@ -80,7 +76,7 @@ def _is_append(tx: Transaction, n: int) -> bool:
     """Whether a change is an entry that the agent-memory server, or one like it, put into the file."""
     made = changes.change(tx.connection, n)
     row = tx.memory(made.document) if made and made.action == "add" and made.actor == BY_FILE else None
-    return row is not None and _BY_SERVER.match(row.text) is not None
+    return row is not None and markdown.BY_SERVER.match(row.text) is not None
 
 
 def _age(base: VaultBase) -> tuple[int, bool]:

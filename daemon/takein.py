@@ -7,7 +7,7 @@ base and merged into what they are now, so that it reverts nothing its author ha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -99,8 +99,7 @@ def _merge(
     tx: Transaction, pipeline: Pipeline, found: Arrival, known: Sequence[VaultBase]
 ) -> tuple[VaultBase | None, list[int]]:
     """Merge a text made from one of the known ones: which, and the changes of what else it has of the documents."""
-    agents = history.made_elsewhere(tx.connection, found.topic, BY_FILE)
-    bases = [Base(base.n, base.by, base_entries(tx, base, agents)) for base in known]
+    bases = [Base(base.n, base.by, base_entries(tx, base)) for base in known]
     present = tx.entries_of(found.topic)
     meaning = plan(_entries(present), bases, found.text, unread=found.unread)
     base = known[meaning.base] if meaning.base >= 0 else None
@@ -109,21 +108,21 @@ def _merge(
     return base, [n for id in (*meaning.adopted, *revived) for n in changes.places_of(tx.connection, id)]
 
 
-def base_entries(tx: Transaction, base: VaultBase, agents: Collection[str] = ()) -> list[Entry]:
-    """The entries of a text that the file had; `agents` are the documents that agents made."""
+def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
+    """The entries of a text that the file had."""
     past = history.entries_as_of(tx.connection, base.topic, base.upto)
-    placed = {e.document: (e.position, e.document, _past_entry(e, agents)) for e in past}
+    placed = {e.document: (e.position, e.document, _past_entry(e)) for e in past}
     for id, updates in _extra_updates(tx, base).items():
         placed.pop(id, None)
         content = document.read(document.merge(*_updates(tx, id, base.upto), *updates))
         if _stands_in(content, base.topic):
             where, is_head = content.fields["position"], content.fields.get("role") == HEAD
-            placed[id] = (where, id, Entry(id, content.text, is_head, id in agents))
+            placed[id] = (where, id, Entry(id, content.text, is_head))
     return [entry for _, _, entry in sorted(placed.values(), key=lambda item: item[:2])]
 
 
-def _past_entry(past: history.PastEntry, agents: Collection[str]) -> Entry:
-    return Entry(past.document, past.text, past.position == HEAD_POSITION, past.document in agents)
+def _past_entry(past: history.PastEntry) -> Entry:
+    return Entry(past.document, past.text, past.position == HEAD_POSITION)
 
 
 def state_in(tx: Transaction, base: VaultBase | None, id: str) -> bytes | None:

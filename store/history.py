@@ -97,16 +97,6 @@ def stays_in(connection: apsw.Connection, topic: str, upto: int) -> Iterator[Sta
     return (Stay(*row) for row in rows)
 
 
-def made_elsewhere(connection: apsw.Connection, topic: str, actor: str) -> set[str]:
-    """The documents that ever stood in a file and were not made by that actor."""
-    rows = connection.execute(
-        "SELECT document FROM changes WHERE document IN (SELECT document FROM versions WHERE topic = ?)"
-        " AND action = 'add' AND actor <> ?",
-        (topic, actor),
-    )
-    return {document for (document,) in rows}
-
-
 def file_text(connection: apsw.Connection, topic: str, n: int) -> str:
     """The text of a file as of a change, empty where it had none."""
     rows = connection.execute(f"SELECT {_PAST_TEXT} {_AS_OF}", {"topic": topic, "n": n})

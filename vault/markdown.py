@@ -15,6 +15,8 @@ _HEADING = (
     r"(?:(?:[ \t]+|T)(?P<clock>(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?)(?:\.(?P<fraction>[0-9]+))?(?![0-9:])"
     r"(?:[ \t]*(?P<zone>UTC\b|GMT\b|Z\b|[+-][0-9]{2}:?[0-9]{2}\b))?)?(?![A-Za-z0-9])"
 )
+# The heading of the agent-memory server: nobody types the seconds and the time zone.
+BY_SERVER = re.compile(r"## [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} UTC\r?\n")
 _UTC = (None, "UTC", "GMT", "Z")
 _FENCE = r"[ ]{0,3}(?P<fence>`{3,}(?=[^`\n]*(?:\n|\Z))|~{3,})(?P<info>[^\n]*)"
 # What people put between a date and the words after it.

@@ -20,12 +20,11 @@ _WORDS = re.compile(r"[^\n]+\s+\S[^\n]{0,15}")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document's text as it stands in a file; one of an agent was not made in the file."""
+    """A document's text as it stands in a file."""
 
     document: str
     text: str
     is_head: bool = False
-    of_agent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +141,14 @@ def _stale(bases: Sequence[Base], text: str) -> list[int]:
 def _shows(text: str, newer: Mapping[str, Entry], older: Sequence[Entry]) -> bool:
     """True if the text has the beginning of a dated entry that came after the older ones."""
     added = newer.keys() - {entry.document for entry in older}
-    beginnings = {_beginning(newer[document]) for document in added} - {""}
+    beginnings = {_beginning(newer[document].text) for document in added} - {""}
     return any(it in text and not any(entry.text.startswith(it) for entry in older) for it in beginnings)
 
 
-def _beginning(entry: Entry) -> str:
-    """A dated heading; of an agent's entry also the first words, as other agents write in the same second."""
-    found = (_WORDS if entry.of_agent else _HEADING).match(entry.text)
-    return found[0] if found and markdown.heading_time(entry.text) else ""
+def _beginning(text: str) -> str:
+    """A dated heading; one that a program wrote with the first words below it, as others write in the same second."""
+    found = (_WORDS if markdown.BY_SERVER.match(text) else _HEADING).match(text)
+    return found[0] if found and markdown.heading_time(text) else ""
 
 
 def _foreign(older: Base, newer: Base) -> bool:

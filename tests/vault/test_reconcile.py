@@ -162,14 +162,14 @@ def test_a_shortened_new_entry_was_seen_and_stays_short() -> None:
     seen = file_of(1)
     present = [*seen, Entry("new", entry(2, "a long text from an agent " * 20))]
     bases = history(("mirror", seen), ("mirror", present))
-    made = plan(present, bases, render(seen) + entry(2, "short"))
+    made = plan(present, bases, render(seen) + entry(2, "a long text from an agent"))
     assert made.base == 0
-    assert [(edit.document, edit.new_text) for edit in made.edits] == [("new", entry(2, "short"))]
+    assert [(edit.document, edit.new_text) for edit in made.edits] == [("new", entry(2, "a long text from an agent"))]
 
 
 def test_entries_of_the_same_second_are_not_taken_for_each_other() -> None:
     seen = file_of(1)
-    present = [*seen, Entry("new", entry(2, "from an agent through the API"), of_agent=True)]
+    present = [*seen, Entry("new", entry(2, "from an agent through the API"))]
     bases = history(("mirror", seen), ("mirror", present))
     made = plan(present, bases, render(seen) + entry(2, "appended by a program that knew nothing of it"))
     assert (made.base, made.edits, made.deletes, len(made.creates)) == (1, (), (), 1)
