@@ -8,6 +8,8 @@ import pytest
 
 from hiveminddb.daemon.settling import Look
 from hiveminddb.store.database import Database
+from hiveminddb.store.memories import entries_of
+from hiveminddb.vault.files import FileText, Stat, digest_of
 from tests.daemon.paper import Paper
 
 pytestmark = pytest.mark.anyio
@@ -180,3 +182,33 @@ async def test_a_memory_that_looks_like_several_entries_stays_one(tmp_path: Path
         living = {row.id: row.content for row in await it.living() if row.listed}
         assert living[row.id] == row.content
         assert list(living.values())[-1] == "AFTER"
+
+
+async def test_new_files_taken_in_together_are_as_those_taken_in_alone(tmp_path: Path) -> None:
+    texts = {
+        "plain": "just prose\n",
+        "entries": FILE,
+        "fenced": "# f\n\n```\n## 2026-01-01 not an entry\n```\n\n## 2026-01-02 an entry\n\nx\n",
+        "bare": "## 2026-01-03\n",
+        "crlf": "\ufeff# c\r\n\r\n## 2026-01-04\r\n\r\ny",
+    }
+    async with paper(tmp_path) as it:
+        looks = [Look(topic, _file(text)) for topic, text in texts.items()]
+        assert await it.write(lambda tx: it.settler.settle_new(tx, looks)) == set(texts)
+        alone = [Look(topic + " alone", _file(text)) for topic, text in texts.items()]
+        for look in alone:
+            assert await it.write(lambda tx, look=look: it.settler.settle(tx, look)) is None  # type: ignore[misc]
+        for topic, text in texts.items():
+            together = await it.database.read(lambda db, topic=topic: entries_of(db, topic))  # type: ignore[misc]
+            apart = await it.database.read(lambda db, topic=topic: entries_of(db, topic + " alone"))  # type: ignore[misc]
+            assert [(row.text, row.role, row.listed) for row in together] == [
+                (row.text, row.role, row.listed) for row in apart
+            ]
+            assert "".join(row.text for row in together) == text
+        again = await it.write(lambda tx: [it.settler.settle(tx, look) for look in looks])
+        assert again == [None] * len(looks)
+        assert await it.write(lambda tx: it.settler.settle_new(tx, looks)) == set()
+
+
+def _file(text: str) -> FileText:
+    return FileText(text, digest_of(text), Stat(len(text.encode()), 1, 1))
