@@ -77,7 +77,6 @@ async def test_agent_memorys_five_tools_answer_in_its_own_words(place: Place) ->
         wait_until(lambda: not file.exists())
 
 
-@pytest.mark.xfail(reason="a file of blanks has no document, so the daemon knows no such topic", strict=False)
 @pytest.mark.anyio
 async def test_a_blank_file_exists_but_holds_nothing(home: Place) -> None:
     (home.vault / "blank.md").write_text("\n\n")
