@@ -42,11 +42,13 @@ def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
         # Nobody holds an emptied file: it was emptied as it was.
         return line[:1]
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
-    near = _nearest(tx, line, nearness)
-    between = list(_before_appends(tx, line))
-    line = [line[0], *sorted({*line[1:], *near, *between}, key=_age)]
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
-    wanted = {line.index(base) for base in (*line[:_NEWEST], *near, *between, *saves[:_SAVES])}
+    near = {*line[:_NEWEST], *saves[:_SAVES], *_nearest(tx, line, nearness)}
+    near |= {
+        earlier for base, before in pairwise(line) if base in near for earlier in _before_appends(tx, base, before)
+    }
+    line = [line[0], *sorted({*line[1:], *near} - {line[0]}, key=_age)]
+    wanted = {line.index(base) for base in near}
     # What came right after a text tells whether somebody may still hold it.
     wanted |= {max(0, i - 1) for i in wanted}
     return [line[0], *sorted([*(line[i] for i in wanted if i), *late], key=_age)]
@@ -62,14 +64,13 @@ def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness) ->
     return [VaultBase(line[0].topic, end, end, "mirror", "")]
 
 
-def _before_appends(tx: Transaction, line: Sequence[VaultBase]) -> Iterator[VaultBase]:
+def _before_appends(tx: Transaction, saved: VaultBase, before: VaultBase) -> Iterator[VaultBase]:
     """A text that grew by several appends at a time may have been read between them: without the last ones."""
-    for saved, before in pairwise(line[: _NEWEST + 1]):
-        base, left = saved, _APPENDS if saved.by == "disk" else 0
-        while left and base.n > before.n + 1 and base.extra[-1:] in ((), (base.n,)) and _is_append(tx, base.n):
-            upto = base.upto if saved.extra else base.n - 1
-            base, left = VaultBase(base.topic, base.n - 1, upto, "disk", "", base.extra[:-1]), left - 1
-            yield base
+    base, left = saved, _APPENDS if saved.by == "disk" else 0
+    while left and base.n > before.n + 1 and base.extra[-1:] in ((), (base.n,)) and _is_append(tx, base.n):
+        upto = base.upto if saved.extra else base.n - 1
+        base, left = VaultBase(base.topic, base.n - 1, upto, "disk", "", base.extra[:-1]), left - 1
+        yield base
 
 
 def _is_append(tx: Transaction, n: int) -> bool:

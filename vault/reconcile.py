@@ -120,7 +120,9 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     fitting = {
         i: known
         for i, known in fitting.items()
-        if _adds_entries(bases[i], bases[0]) or keeps_old_site(known, newest, text)
+        if _adds_entries(bases[i], bases[0])
+        or _keeps_old(bases[i], bases[0], text)
+        or keeps_old_site(known, newest, text)
     }
     return min({0: newest, **fitting}.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
 
@@ -139,10 +141,15 @@ def _stale(bases: Sequence[Base], text: str) -> list[int]:
 
 
 def _shows(text: str, newer: Mapping[str, Entry], older: Sequence[Entry]) -> bool:
-    """True if the text has the beginning of a dated entry that came after the older ones."""
+    """True if the text has the beginning of a dated entry that is among the newer ones only."""
     added = newer.keys() - {entry.document for entry in older}
     beginnings = {_beginning(newer[document].text) for document in added} - {""}
     return any(it in text and not any(entry.text.startswith(it) for entry in older) for it in beginnings)
+
+
+def _keeps_old(older: Base, newer: Base, text: str) -> bool:
+    """True if the text has the beginning of an entry that is not there any more."""
+    return _shows(text, {entry.document: entry for entry in older.entries}, newer.entries)
 
 
 def _beginning(text: str) -> str:
