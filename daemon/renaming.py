@@ -11,8 +11,9 @@ from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.vault.renames import Seen, pair
 
-# Long enough for the two halves of a rename and for an editor that saves by rename; too short for anyone to notice.
-PATIENCE = 0.3
+# Long enough for the two halves of a rename and for an editor that saves by rename on a busy machine: a file that is
+# back after that lacks whatever its author had not seen, as if it had been removed on purpose.
+PATIENCE = 1.0
 
 
 class Renaming:

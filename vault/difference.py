@@ -67,8 +67,7 @@ def distance(a: str, b: str) -> int:
     begins = a.find("\n##", len(a) - end)
     end = len(a) - begins - 1 if begins >= 0 else 0
     olds, news = _by_heading(a[start : len(a) - end]), _by_heading(b[start : len(b) - end])
-    pairs = (zip_longest(olds[key], news[key], fillvalue="") for key in olds.keys() | news.keys())
-    return sum(_apart(old, new) for both in pairs for old, new in both if old != new)
+    return sum(_apart_of_one_heading(olds[key], news[key]) for key in olds.keys() | news.keys())
 
 
 def _lines_touched(text: str, start: int, end: int) -> str:
@@ -120,6 +119,12 @@ def _by_heading(text: str) -> defaultdict[str, list[str]]:
     for entry in rest:
         found[entry.partition("\n")[0]].append(entry)
     return found
+
+
+def _apart_of_one_heading(olds: Sequence[str], news: Sequence[str]) -> int:
+    old_only = (Counter(olds) - Counter(news)).elements()
+    new_only = (Counter(news) - Counter(olds)).elements()
+    return sum(_apart(old, new) for old, new in zip_longest(old_only, new_only, fillvalue=""))
 
 
 def _apart(old: str, new: str) -> int:
