@@ -32,15 +32,17 @@ def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
     return [base for base in vault_state.vault_bases(tx.connection, topic) if base.by != "late"]
 
 
-def candidates(tx: Transaction, topic: str, text: str) -> list[VaultBase]:
-    """The bases to compare a save with: first the file's newest text, then the others, newest first."""
-    line = file_bases(tx, topic)
-    late = [base for base in vault_state.vault_bases(tx.connection, topic) if base.by == "late"][:_LATE]
+def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[VaultBase]:
+    """The bases to compare a save with: first the file's newest text, then the others, newest first.
+
+    `was` is the digest of the text that is the newest for this save: one that replaced it since was never seen.
+    """
+    known = vault_state.vault_bases(tx.connection, topic)
+    known = known[next((i for i, base in enumerate(known) if base.digest == was), 0) if was else 0 :]
+    late = [base for base in known if base.by == "late" and base.digest != was][:_LATE]
+    line = [base for base in known if base.by != "late" or base.digest == was]
     if not line:
         return late
-    if not text.strip():
-        # Nobody holds an emptied file: it was emptied as it was.
-        return line[:1]
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
     near = {*line[:_NEWEST], *saves[:_SAVES], *_nearest(tx, line, nearness)}

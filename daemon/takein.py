@@ -27,8 +27,6 @@ from hiveminddb.vault.reconcile import Base, Create, Edit, Entry, Plan, plan, re
 
 # Texts of a file that are remembered: a slow writer may hold one that was replaced while many adds went by.
 BASES_KEPT = 64
-# Those that a late text is compared with.
-_BASES_COMPARED = 8
 
 # An entry that turns up again within this time, in whatever file, was cut and pasted.
 _PASTE_MICROSECONDS = 15 * 60 * 1_000_000
@@ -84,14 +82,11 @@ def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> 
     Whatever the file's texts were since, its writer knows nothing of them. What a crash brings back is taken in once.
     """
     known = vault_state.vault_bases(tx.connection, found.topic)
-    at = next((i for i, base in enumerate(known) if base.digest == was), len(known))
-    if any(base.digest == found.digest for base in known[:at]):
+    since = next((i for i, base in enumerate(known) if base.digest == was), len(known))
+    if any(base.digest == found.digest for base in known[:since]):
         return
-    if was and at == len(known):
-        at = 0
-    older = [base for base in known[at:] if base.by != "late" or base.digest == was]
     before = tx.counters.n
-    base, whole = _merge(tx, pipeline, found, older[:_BASES_COMPARED] if was else [])
+    base, whole = _merge(tx, pipeline, found, candidates(tx, found.topic, found.text, was) if was else [])
     _remember(tx, found, "late", base, (*range(before + 1, tx.counters.n + 1), *whole))
 
 
