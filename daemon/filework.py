@@ -20,6 +20,10 @@ from hiveminddb.vault.topics import path_of
 log = logging.getLogger(__name__)
 
 
+# Texts of one round are in memory together; files beyond this are left to the next.
+ROUND_BYTES = 16 * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a write: the file as we left it (None: no file), and what somebody had put there meanwhile."""
@@ -37,6 +41,7 @@ class Looks:
     ready: list[Look] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    bytes: int = 0
 
 
 class FileWork:
@@ -51,6 +56,9 @@ class FileWork:
         """Each topic's file as it is; one that somebody is writing to is looked at again a little later."""
         found = Looks()
         for topic in topics:
+            if found.bytes >= ROUND_BYTES:
+                found.busy.append(topic)
+                continue
             try:
                 look = self._look(topic, known.get(topic))
             except HiveMindError as error:
@@ -63,6 +71,7 @@ class FileWork:
             else:
                 self.refused.pop(topic, None)
                 found.ready.append(look)
+                found.bytes += look.file.stat.size if look.file else 0
         return found
 
     def write(self, todos: Sequence[Todo]) -> tuple[list[Outcome], list[Todo]]:

@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 # Under which name the database keeps the id of the vault it mirrors.
 VAULT_ID = "vault.id"
 
-# Files settled in one round: two transactions serve them all, and the writer is held for tens of milliseconds only.
-ROUND = 128
+# Files settled in one round: a few transactions serve them all, and the writer is held for a fifth of a second at most.
+ROUND = 512
 
 # From this many files on, those that are new are taken in together.
 MANY = 4
