@@ -19,7 +19,7 @@ def by_rename_with_backup(path: Path, data: bytes, pause: Pause = no_pause) -> N
     """vim with `backupcopy=no`: the old file becomes the backup, a new one takes the name."""
     probe, backup = path.with_name("4913"), path.with_name(path.name + "~")
     probe.write_bytes(b"")
-    probe.unlink()
+    probe.unlink(missing_ok=True)
     if path.exists():
         path.rename(backup)
         pause()

@@ -19,6 +19,7 @@ _ENTRY = re.compile(r"\n(?=\ufeff?##[ \t]+[0-9]{4}-[0-9]{2}-[0-9]{2})")
 CONTEXT = 12
 # Below this two texts share no more than unrelated ones do.
 ALIKE = 0.2
+MAX_PAIRED = 400
 MAX_HUNKS = 200
 
 
@@ -117,20 +118,32 @@ def _by_heading(text: str) -> defaultdict[str, list[str]]:
     if first:
         found[""].append(first)
     for entry in rest:
-        found[entry.partition("\n")[0]].append(entry)
+        # The line feed before the next entry went with the cut; the last one still has its own.
+        found[entry.partition("\n")[0]].append(entry.rstrip("\n"))
     return found
 
 
 def _apart_of_one_heading(olds: Sequence[str], news: Sequence[str]) -> int:
-    old_only = (Counter(olds) - Counter(news)).elements()
-    new_only = (Counter(news) - Counter(olds)).elements()
-    return sum(_apart(old, new) for old, new in zip_longest(old_only, new_only, fillvalue=""))
+    old, new = list((Counter(olds) - Counter(news)).elements()), list((Counter(news) - Counter(olds)).elements())
+    total = 0
+    if 1 < len(old) * len(new) <= MAX_PAIRED:
+        alike = ((similarity(_below(a), _below(b)), a, b) for a in old for b in new)
+        for score, a, b in sorted(alike, reverse=True):
+            if score >= ALIKE and a in old and b in new:
+                total += _letters(a, b)
+                old.remove(a)
+                new.remove(b)
+    return total + sum(_apart(a, b) for a, b in zip_longest(old, new, fillvalue=""))
 
 
 def _apart(old: str, new: str) -> int:
     """Two texts under one heading: one that was edited, or two entries of the same second."""
-    alike = similarity(old.partition("\n")[2], new.partition("\n")[2]) >= ALIKE
-    return _letters(old, new) if alike else len(old) + len(new)
+    return _letters(old, new) if similarity(_below(old), _below(new)) >= ALIKE else len(old) + len(new)
+
+
+def _below(entry: str) -> str:
+    """What is below an entry's heading."""
+    return entry.partition("\n")[2]
 
 
 def _letters(a: str, b: str) -> int:
