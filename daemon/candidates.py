@@ -38,9 +38,9 @@ def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[Va
     `was` is the digest of the text that is the newest for this save: one that replaced it since was never seen.
     """
     known = vault_state.vault_bases(tx.connection, topic)
-    known = known[next((i for i, base in enumerate(known) if base.digest == was), 0) if was else 0 :]
     late = [base for base in known if base.by == "late" and base.digest != was][:_LATE]
-    line = [base for base in known if base.by != "late" or base.digest == was]
+    newest = next((i for i, base in enumerate(known) if base.digest == was), 0) if was else 0
+    line = [base for base in known[newest:] if base.by != "late" or base.digest == was]
     if not line:
         return late
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
