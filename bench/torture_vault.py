@@ -106,7 +106,7 @@ def _hands(world: World, chance: random.Random) -> list[Caller | Appender | Pers
 
     topics = [*SHARED, *FORGOTTEN]
     return [
-        *(Caller(world, own(), topics) for _ in range(3)),
+        *(Caller(world, own(), topics, FORGOTTEN) for _ in range(3)),
         *(Appender(world, own(), topics, FORGOTTEN) for _ in range(3)),
         *(Person(world, own(), SHARED) for _ in range(3)),
         *(Keeper(world, own(), name) for name in ("ann", "bob", "cy")),

@@ -110,8 +110,9 @@ class Writer:
             time.sleep(self.chance.choice([0.001, 0.01, 0.05, 0.3]))
 
     def stamp(self) -> str:
+        """A date as people write it; to the second, and of the same second, are those of programs."""
         at = datetime.now(UTC) - timedelta(seconds=self.chance.randint(0, 10_000_000))
-        return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{at:%Y-%m-%d %H:%M}"
 
     def run(self, *works: Callable[[], None]) -> None:
         while not self.world.stop.is_set():
@@ -125,9 +126,9 @@ class Writer:
 class Caller(Writer):
     """Adds, changes, forgets and restores through the API, on topics that others edit too."""
 
-    def __init__(self, world: World, chance: random.Random, topics: list[str]) -> None:
+    def __init__(self, world: World, chance: random.Random, topics: list[str], removable: list[str]) -> None:
         super().__init__(world, chance)
-        self._topics = topics
+        self._topics, self._removable = topics, removable
         self._own: list[str] = []
         self._gone: list[str] = []
 
@@ -216,9 +217,14 @@ class Caller(Writer):
             raise
         except Refused:
             return
-        self.world.ledger.wrote(tokens_in(memory["content"]), memory["topic"])
+        # Where its file was just removed, nobody can say which of the two came first.
+        keep = self.world.ledger.unsure if memory["topic"] in self._removable else self._safe
+        keep(tokens_in(memory["content"]))
         self._own.append(id)
         self.world.ledger.did("api restore")
+
+    def _safe(self, tokens: list[str]) -> None:
+        self.world.ledger.wrote(tokens, "some file")
 
 
 class Appender(Writer):
