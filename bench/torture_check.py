@@ -118,7 +118,9 @@ def _history(world: World) -> Iterator[str]:
         if memory["invalidated_at"]:
             if not ledger.removed.union(ledger.maybe).intersection(tokens):
                 yield f"{id} in {add.topic} was invalidated by nobody: {memory['invalidated_reason']} {add.content!r}"
-        elif memory["content"] != add.content and not ledger.changed.union(ledger.maybe).intersection(tokens):
+        elif memory["content"] != add.content and not ledger.changed.union(ledger.maybe, ledger.removed).intersection(
+            tokens
+        ):
             yield f"{id} in {memory['topic']} was changed by nobody: {add.content!r} -> {memory['content']!r}"
     shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions
     yield from (f"not in any version: {token}" for token in shown)
