@@ -351,6 +351,10 @@ class Person(Writer):
     def _inserted(self, text: str) -> str:
         starts = [m.start() for m in HEADING.finditer(text)]
         at = self.chance.choice(starts) if starts else len(text)
+        # A memory that has a heading inside is cut in two by that.
+        before, after = [0, *starts], [*starts, len(text)]
+        self.world.ledger.change(tokens_in(text[max(b for b in before if b <= at - 1 or b == 0) : at]))
+        self.world.ledger.change(tokens_in(text[at : min((a for a in after if a > at), default=len(text))]))
         return f"{text[:at]}## {self.stamp()}\n\n{self.text()}\n\n{text[at:]}"
 
     def _less(self, text: str) -> str:
