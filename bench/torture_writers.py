@@ -417,7 +417,9 @@ class Keeper(Writer):
         name = self.chance.choice(list(self._files))
         lines = self._files[name].decode().split("\n")
         for _ in range(self.chance.randint(1, 3)):
-            at, what = self.chance.randrange(len(lines) + 1), self.chance.random()
+            # What stands in front matter is no memory's content.
+            first = 3 if lines[0].strip() == "---" else 0
+            at, what = self.chance.randint(min(first, len(lines)), len(lines)), self.chance.random()
             if what < 0.6:
                 lines.insert(at, self.line()[0])
             elif what < 0.8:
