@@ -418,7 +418,7 @@ class Keeper(Writer):
         lines = self._files[name].decode().split("\n")
         for _ in range(self.chance.randint(1, 3)):
             # What stands in front matter is no memory's content.
-            first = 3 if lines[0].strip() == "---" else 0
+            first = 3 if lines[:1] in (["---"], ["---\r"]) else 0
             at, what = self.chance.randint(min(first, len(lines)), len(lines)), self.chance.random()
             if what < 0.6:
                 lines.insert(at, self.line()[0])

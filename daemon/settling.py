@@ -177,17 +177,17 @@ class Settler:
     def _emptied(self, tx: Transaction, look: Look, known: VaultFile | None) -> Todo | None:
         """A topic without entries has no file; one that holds nothing but blanks may stay as a person left it."""
         n = tx.counters.n
-        blank = look.file is not None and not look.file.text.strip()
-        if blank and look.file:
+        if look.file is not None and not look.file.text.strip():
             _known(tx, look.topic, n, look.file)
-        present = look.file.digest if look.file else known.digest if known and look.unchanged else None
-        if present is None or blank:
-            _done(tx, look.topic, n)
-            if not blank:
-                tx.drop_vault_file(look.topic)
-                self._topics.discard(look.topic)
-            return None
-        return Todo(look.topic, n, "", present)
+        elif look.file is not None:
+            return Todo(look.topic, n, "", look.file.digest)
+        elif known is None or not look.unchanged:
+            tx.drop_vault_file(look.topic)
+            self._topics.discard(look.topic)
+        elif history.file_text(tx.connection, look.topic, known.n):
+            return Todo(look.topic, n, "", known.digest)
+        _done(tx, look.topic, n)
+        return None
 
     def _agreed(self, tx: Transaction, look: Look, known: VaultFile | None, present: str) -> None:
         n = tx.counters.n

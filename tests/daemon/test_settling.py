@@ -150,6 +150,16 @@ async def test_an_emptied_file_loses_its_memories_but_is_left_as_it_is(tmp_path:
         assert await it.living() == []
 
 
+async def test_an_empty_file_is_left_alone_however_often_it_is_looked_at(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save("")
+        assert await it.write(lambda tx: it.settler.settle(tx, Look("notes", unchanged=True))) is None
+        await it.save(FILE)
+        await it.save("\n")
+        assert await it.write(lambda tx: it.settler.settle(tx, Look("notes", unchanged=True))) is None
+        assert it.text == "\n"
+
+
 async def test_a_crash_between_writing_and_recording_doubles_nothing(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save(FILE)
