@@ -23,7 +23,7 @@ from hiveminddb.daemon.takein import (
     take_in,
     take_late,
 )
-from hiveminddb.store import outbox, topic_files, vault_state
+from hiveminddb.store import history, outbox, topic_files, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.vault.files import FileText, Stat, digest_of
