@@ -16,6 +16,7 @@ from hiveminddb.store.history import Stay
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase
 from hiveminddb.vault import markdown
+from hiveminddb.vault.files import digest_of
 
 # Who made the changes that a save was taken for.
 BY_FILE = "file"
@@ -25,6 +26,8 @@ _NEWEST = 6
 _SAVES = 3
 _LATE = 3
 _APPENDS = 3
+
+_EMPTY = digest_of("")
 
 
 def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
@@ -57,12 +60,14 @@ def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[Va
 
 
 def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness) -> list[VaultBase]:
-    """The text as of when the file was nearest, where it was ever there: not in the middle of a save."""
+    """The text as of when the file was nearest; where that is in the middle of a save, the text saved."""
     begin, end = nearness.nearest(line[0].n)
     known = [base for base in line if not base.extra and begin <= base.upto <= end]
     following = changes.change(tx.connection, end + 1)
-    if known or following is None or following.actor == BY_FILE:
+    if known or following is None:
         return known[:1]
+    if following.actor == BY_FILE:
+        return [base for base in line if base.n > end][-1:]
     return [VaultBase(line[0].topic, end, end, "mirror", "")]
 
 
@@ -93,12 +98,12 @@ class _Nearness:
     def __init__(self, stays: Iterable[Stay], text: str) -> None:
         # A code fence that somebody has not closed yet must not make the rest of the file one piece.
         pieces = set(markdown.pieces(text))
-        self._is_kin = False
+        self.is_kin = False
         steps: defaultdict[int, int] = defaultdict(int)
         for stay in stays:
             parts = markdown.pieces(stay.text)
             weight = sum(-len(part) if part in pieces else len(part) for part in parts)
-            self._is_kin |= not pieces.isdisjoint(parts)
+            self.is_kin |= not pieces.isdisjoint(parts)
             steps[stay.since] += weight
             if stay.until is not None:
                 steps[stay.until] -= weight
@@ -112,7 +117,7 @@ class _Nearness:
 
     def nearest(self, upto: int) -> tuple[int, int]:
         """From which change to which, at most `upto`, the file was nearest; the latest such time."""
-        begins = [n for n in self._changes if n <= upto] if self._is_kin else []
+        begins = [n for n in self._changes if n <= upto] if self.is_kin else []
         if not begins:
             return upto, upto
         at = min(range(len(begins)), key=lambda i: (self._sums[i], -i))
