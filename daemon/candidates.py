@@ -49,9 +49,10 @@ def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[Va
     nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
     near = {*line[:_NEWEST], *saves[:_SAVES], *_nearest(tx, line, nearness)}
-    near |= {
-        earlier for base, before in pairwise(line) if base in near for earlier in _before_appends(tx, base, before)
-    }
+    if nearness.is_kin:
+        steps = [(base, before) for base, before in pairwise(line) if base in near and before.digest != _EMPTY]
+        near |= {earlier for base, before in steps for earlier in _before_appends(tx, base, before.n)}
+        late += [earlier for base in late for earlier in _before_appends(tx, base, base.upto)]
     line = [line[0], *sorted({*line[1:], *near} - {line[0]}, key=_age)]
     wanted = {line.index(base) for base in near}
     # What came right after a text tells whether somebody may still hold it.
@@ -71,12 +72,12 @@ def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness) ->
     return [VaultBase(line[0].topic, end, end, "mirror", "")]
 
 
-def _before_appends(tx: Transaction, saved: VaultBase, before: VaultBase) -> Iterator[VaultBase]:
+def _before_appends(tx: Transaction, saved: VaultBase, since: int) -> Iterator[VaultBase]:
     """A text that grew by several appends at a time may have been read between them: without the last ones."""
-    base, left = saved, _APPENDS if saved.by == "disk" else 0
-    while left and base.n > before.n + 1 and base.extra[-1:] in ((), (base.n,)) and _is_append(tx, base.n):
+    base, left = saved, _APPENDS if saved.by != "mirror" else 0
+    while left and base.n > since + 1 and base.extra[-1:] in ((), (base.n,)) and _is_append(tx, base.n):
         upto = base.upto if saved.extra else base.n - 1
-        base, left = VaultBase(base.topic, base.n - 1, upto, "disk", "", base.extra[:-1]), left - 1
+        base, left = VaultBase(base.topic, base.n - 1, upto, saved.by, "", base.extra[:-1]), left - 1
         yield base
 
 
