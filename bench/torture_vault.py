@@ -89,6 +89,11 @@ def torture(folder: Path, seed: int, seconds: float) -> list[str]:
 
 def _tortured(world: World, daemon: Killed, chance: random.Random, seconds: float) -> list[str]:
     daemon.start()
+    # What is in a file when it is first seen was there for whoever saves it next.
+    for topic in SHARED:
+        world.ask("POST", "/memories", {"topic": topic, "content": "the first"})
+    while world.ask("GET", "/status")["pending"]["mirror"]:
+        time.sleep(0.01)
     hands = _hands(world, chance)
     threads = [threading.Thread(target=work) for work in (*(hand.work for hand in hands), daemon.live)]
     for thread in threads:
