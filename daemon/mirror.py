@@ -163,6 +163,7 @@ class Mirror:
         if writing := [todo for todo in await self._todos(ready) if todo is not None]:
             outcomes, failed = await self._on_thread(partial(self._hands.write, writing))
             await self._database.write(partial(self._record, outcomes, failed))
+            await self._forget([outcome.displaced for outcome in outcomes if outcome.displaced is not None])
             self._agenda.add((todo.topic for todo in failed), FAILED_SECONDS)
 
     async def _todos(self, looks: Sequence[Look]) -> list[Todo | None]:
@@ -205,7 +206,6 @@ class Mirror:
         for outcome in outcomes:
             if outcome.displaced is not None:
                 self._settler.late(tx, outcome.displaced)
-                tx.after_commit(partial(self._forget, outcome.displaced))
             if outcome.disturbed:
                 self._agenda.add([outcome.todo.topic])
             elif outcome.stat is not None:
@@ -214,19 +214,18 @@ class Mirror:
                 self._settler.removed(tx, outcome.todo)
 
     async def _take_late(self, late: Sequence[Late]) -> None:
-        if not late:
-            return
+        taking = (self._database.write(partial(self._settler.late, late=item)) for item in late)
+        for item, failure in zip(late, await asyncio.gather(*taking, return_exceptions=True), strict=True):
+            if failure is None:
+                log.info("late write taken in path=%r", item.path)
+                await self._forget([item])
+            else:
+                log.error("late write kept aside path=%r file=%s", item.path, item.token, exc_info=failure)
 
-        def take(tx: Transaction) -> None:
-            for item in late:
-                self._settler.late(tx, item)
-                tx.after_commit(partial(self._forget, item))
-
-        await self._database.write(take)
-        log.info("late writes taken in files=%d", len(late))
-
-    def _forget(self, late: Late) -> None:
-        self._io.submit(self._vault.swap.settle, late)
+    async def _forget(self, late: Sequence[Late]) -> None:
+        """What is in the documents now need not be kept aside any more."""
+        for item in late:
+            await self._on_thread(partial(self._vault.swap.settle, item))
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._io, work)
