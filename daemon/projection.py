@@ -94,7 +94,7 @@ def has_own_words(text: str, topic: str) -> bool:
         return True
     title = markdown.head_title(text)
     try:
-        return bool(title) and from_name(title) != topic.rsplit("/", 1)[-1].lower()
+        return bool(title) and from_name(title) != from_name(topic.rsplit("/", 1)[-1])
     except InvalidInput:
         return True
 

@@ -26,9 +26,9 @@ from hiveminddb.daemon.takein import (
 from hiveminddb.store import history, outbox, topic_files, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
+from hiveminddb.vault.choosing import render
 from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.held import NOTHING, Late
-from hiveminddb.vault.reconcile import render
 from hiveminddb.vault.topics import Topics, topic_of
 
 

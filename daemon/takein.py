@@ -22,8 +22,9 @@ from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import By, VaultBase
 from hiveminddb.sync import document, position
 from hiveminddb.vault import markdown
+from hiveminddb.vault.choosing import Base, Entry, render
 from hiveminddb.vault.markdown import Span
-from hiveminddb.vault.reconcile import Base, Create, Edit, Entry, Plan, plan, render
+from hiveminddb.vault.reconcile import Create, Edit, Plan, plan
 
 # Texts of a file that are remembered: a slow writer may hold one that was replaced while many adds went by.
 BASES_KEPT = 64

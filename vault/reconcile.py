@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from hiveminddb.vault import markdown
 from hiveminddb.vault.align import Slot, align
-from hiveminddb.vault.difference import distance, keeps_old_site, longest_rising
+from hiveminddb.vault.choosing import Base, Entry, choose, lines_of
+from hiveminddb.vault.difference import longest_rising
 
-NO_BASE = -1
 _FRONT, _BACK = "<", ">"
-_HEADING = re.compile(r"[^\n]*\n?")
-_WORDS = re.compile(r"[^\n]+\s+\S[^\n]{0,15}")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A document's text as it stands in a file."""
-
-    document: str
-    text: str
-    is_head: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """A recent text of a file, as of local change `n`: written by the mirror, or read from disk after a save.
-
-    One that is "late" was never in the file, but its writer may go on with it.
-    """
-
-    n: int
-    by: Literal["mirror", "disk", "late"]
-    entries: Sequence[Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +59,6 @@ class Plan:
         return not (self.creates or self.edits or self.deletes or self.moves)
 
 
-def render(entries: Iterable[Entry]) -> str:
-    """The text of a file: its entries one after the other, each beginning on a line of its own."""
-    return "".join(_lines(entries))
-
-
 def plan(present: Sequence[Entry], bases: Sequence[Base], text: str, *, unread: bool = False) -> Plan:
     """The meaning of a file's new text, given its recent texts, newest first, and what it should be now.
 
@@ -96,97 +66,9 @@ def plan(present: Sequence[Entry], bases: Sequence[Base], text: str, *, unread: 
     """
     chosen = choose(bases, text, unread=unread)
     base = bases[chosen].entries if bases else ()
-    lines = _lines(base)
+    lines = lines_of(base)
     slots = align(lines, _unglued(lines, text))
     return _Planner(present, bases, base, lines).plan(chosen, slots)
-
-
-def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
-    """The index of the base the new text was made from; -1 without bases."""
-    if not bases:
-        return NO_BASE
-    newest = render(bases[0].entries)
-    if text == newest:
-        return 0
-    older = {i: render(bases[i].entries) for i in range(1, len(bases))}
-    equal = next((i for i, known in older.items() if known == text and bases[i].by != "late"), 0)
-    if equal:
-        # Exactly an older text: somebody went back to it on purpose, unless they cannot have seen the newer one.
-        return equal if unread else 0
-    fitting = {i: older[i] for i in _stale(bases, text)}
-    if unread and bases[0].by == "mirror" and fitting and not text.startswith(newest):
-        return min(fitting, key=lambda i: (distance(fitting[i], text), i))
-    # A text that lacks whole entries is stale; one that only lacks words may be its author's answer to those words.
-    fitting = {
-        i: known
-        for i, known in fitting.items()
-        if _adds_entries(bases[i], bases[0])
-        or _keeps_old(bases[i], bases[0], text)
-        or keeps_old_site(known, newest, text)
-    }
-    return min({0: newest, **fitting}.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
-
-
-def _stale(bases: Sequence[Base], text: str) -> list[int]:
-    """Older bases an editor may still hold: something foreign came right after, and the text shows nothing of it."""
-    newer: dict[str, Entry] = {}
-    fitting, following = [], bases[0]
-    for i in range(1, len(bases)):
-        newer |= {entry.document: entry for entry in bases[i - 1].entries}
-        is_late = bases[i].by == "late"
-        if (is_late or _foreign(bases[i], following)) and not _shows(text, newer, bases[i].entries):
-            fitting.append(i)
-        following = following if is_late else bases[i]
-    return fitting
-
-
-def _shows(text: str, newer: Mapping[str, Entry], older: Sequence[Entry]) -> bool:
-    """True if the text has the beginning of a dated entry that is among the newer ones only."""
-    added = newer.keys() - {entry.document for entry in older}
-    beginnings = {_beginning(newer[document].text) for document in added} - {""}
-    return any(it in text and not any(entry.text.startswith(it) for entry in older) for it in beginnings)
-
-
-def _keeps_old(older: Base, newer: Base, text: str) -> bool:
-    """True if the text has the beginning of an entry that is not there any more."""
-    return _shows(text, {entry.document: entry for entry in older.entries}, newer.entries)
-
-
-def _beginning(text: str) -> str:
-    """A dated heading; one that a program wrote with the first words below it, as others write in the same second."""
-    found = (_WORDS if markdown.BY_SERVER.match(text) else _HEADING).match(text)
-    return found[0] if found and markdown.heading_time(text) else ""
-
-
-def _foreign(older: Base, newer: Base) -> bool:
-    """True if the step between two texts was not a person's save: the mirror made it, or it only appended entries."""
-    if newer.by == "mirror":
-        return True
-    if not older.entries:
-        # A file that was emptied and filled again: nobody still holds nothing.
-        return False
-    added = newer.entries[len(older.entries) :]
-    same = tuple(newer.entries[: len(older.entries)]) == tuple(older.entries)
-    return same and bool(added) and all(markdown.heading_time(entry.text) is not None for entry in added)
-
-
-def _adds_entries(older: Base, newer: Base) -> bool:
-    known = {entry.document for entry in older.entries}
-    return any(entry.document not in known and markdown.heading_time(entry.text) for entry in newer.entries)
-
-
-def _lines(entries: Iterable[Entry]) -> list[str]:
-    """The texts of entries as they stand in the file."""
-    lines: list[str] = []
-    last = -1
-    for entry in entries:
-        if entry.text and last >= 0 and not lines[last].endswith("\n"):
-            # A merge can leave an entry without its last line feed; the next heading must stay a heading.
-            lines[last] += "\n"
-        if entry.text:
-            last = len(lines)
-        lines.append(entry.text)
-    return lines
 
 
 def _unglued(lines: Sequence[str], text: str) -> str:

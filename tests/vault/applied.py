@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hiveminddb.vault.reconcile import Base, Entry, Plan
+from hiveminddb.vault.choosing import Base, Entry
+from hiveminddb.vault.reconcile import Plan
 
 
 def applied(plan: Plan, present: Sequence[Entry], bases: Sequence[Base]) -> list[Entry]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiveminddb.vault.reconcile import Base, Entry, plan, render
+from hiveminddb.vault.choosing import Base, Entry, render
+from hiveminddb.vault.reconcile import plan
 from tests.vault.applied import applied
 
 HEADS = st.sampled_from(["", "# t\n\n", "---\na: 1\n---\n# t\n", "just prose", "\ufeff# x\r\n"])
