@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hiveminddb.daemon.settling import Look, Todo
@@ -51,6 +52,10 @@ class FileWork:
         self._swap = swap
         self._readings: dict[str, Reading] = {}
         self.refused: dict[str, str] = {}
+
+    def vanished_first(self, topics: Iterable[str]) -> list[str]:
+        """Those without a file before the others, so that the old name of a renamed file is known when the new is."""
+        return sorted(topics, key=lambda topic: os.path.lexists(self._swap.root / path_of(topic)))
 
     def look(self, topics: Sequence[str], known: Mapping[str, VaultFile]) -> Looks:
         """Each topic's file as it is; one that somebody is writing to is looked at again a little later."""

@@ -21,6 +21,7 @@ from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.database import Connection, Database
+from hiveminddb.store.outbox import Mark
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault.files import Stat
@@ -106,9 +107,11 @@ class Mirror:
 
     async def _watch(self) -> None:
         async for batch in self._vault.changes():
-            self._agenda.add(batch.topics)
             if batch.rescan:
+                # It sees what came as well, and what went first: else a folder's new name looks like new files.
                 self._rescan_at = 0.0
+            else:
+                self._agenda.add(await self._on_thread(partial(self._hands.vanished_first, batch.topics)))
             self._bell.ring()
 
     async def _run(self) -> None:
@@ -135,14 +138,19 @@ class Mirror:
             log.warning("vault stopped reason=%s", self.stopped)
             return
         await self._database.write(lambda tx: tx.set_meta(VAULT_ID, self._vault.identity))
-        self._agenda.add(topic for topic, stat in found.items() if not same(known.get(topic), stat))
         self._agenda.add(topic for topic in known if topic not in found)
+        self._agenda.add(topic for topic, stat in found.items() if not same(known.get(topic), stat))
 
     async def _take_marks(self) -> None:
         """What commits asked for, but for files that are being looked at already or left alone."""
-        marked = await self._database.read(_marked)
         waiting = self._hands.refused.keys() | self._renaming.waiting
-        self._agenda.add(topic for topic in marked if topic not in self._agenda and topic not in waiting)
+        after = 0
+        while marks := await self._database.read(partial(_marked, after)):
+            fresh = [mark.key for mark in marks if mark.key not in self._agenda and mark.key not in waiting]
+            self._agenda.add(fresh)
+            if fresh or len(marks) < ROUND:
+                return
+            after = marks[-1].id
 
     # -- one round
 
@@ -231,8 +239,8 @@ class Mirror:
         return await asyncio.get_running_loop().run_in_executor(self._io, work)
 
 
-def _marked(connection: Connection) -> list[str]:
-    return [mark.key for mark in outbox.pending(connection, "mirror", ROUND)]
+def _marked(after: int, connection: Connection) -> list[Mark]:
+    return outbox.pending(connection, "mirror", ROUND, after)
 
 
 def _known(topics: Sequence[str], connection: Connection) -> dict[str, VaultFile]:

@@ -24,6 +24,7 @@ class Renaming:
     def __init__(self, settler: Settler) -> None:
         self._settler = settler
         self._since: dict[str, float] = {}
+        self._seen: dict[str, Seen] = {}
 
     @property
     def waiting(self) -> set[str]:
@@ -38,14 +39,14 @@ class Renaming:
             if look.topic in gone:
                 self._since.setdefault(look.topic, now)
             else:
-                self._since.pop(look.topic, None)
+                self._drop(look.topic)
         for old, new in self._pairs(tx, looks).items():
             self._settler.renamed(tx, old, new)
-            del self._since[old]
+            self._drop(old)
             gone.discard(old)
         later = [topic for topic in gone if now - self._since[topic] < PATIENCE * 0.9]
         for topic in gone.difference(later):
-            del self._since[topic]
+            self._drop(topic)
         renamed_away = {look.topic for look in looks if look.file is None and not look.unchanged} - gone
         ready = [look for look in looks if look.topic not in later and look.topic not in renamed_away]
         return ready, later
@@ -61,7 +62,16 @@ class Renaming:
         ]
         return pair([self._gone(tx, topic) for topic in self._since], new) if new else {}
 
+    def _drop(self, topic: str) -> None:
+        self._since.pop(topic, None)
+        self._seen.pop(topic, None)
+
     def _gone(self, tx: Transaction, topic: str) -> Seen:
+        if topic not in self._seen:
+            self._seen[topic] = self._last_seen(tx, topic)
+        return self._seen[topic]
+
+    def _last_seen(self, tx: Transaction, topic: str) -> Seen:
         known = vault_state.vault_file(tx.connection, topic)
         inode, digest = (known.inode, known.digest) if known else (0, "")
         return Seen(topic, inode, digest, file_text(tx.entries_of(topic)))
