@@ -134,7 +134,7 @@ class _Drafts:
         elif self._was_fenced(found) and not self._fence:
             self._open(None)
         self._drafts[-1][1].append(text)
-        self._fence = "" if self._is_whole() else markdown.fence_after(text, self._fence)
+        self._fence = "" if self._has_ended(found) else markdown.fence_after(text, self._fence)
 
     def finished(self) -> Iterator[tuple[_Unit | None, str]]:
         for unit, texts in self._drafts:
@@ -148,10 +148,13 @@ class _Drafts:
         self._drafts.append((unit, []))
         self._fence = ""
 
-    def _is_whole(self) -> bool:
-        """An entry that did not change ends where it ended before, even with a code fence open."""
+    def _has_ended(self, piece: _Piece | None) -> bool:
+        """An entry ends where it ended before, even with a code fence open, if it did not change or had one before."""
         unit, texts = self._drafts[-1]
-        return unit is not None and texts == self._cuts[unit]
+        if unit is None:
+            return False
+        is_last = piece is not None and (piece.unit, piece.part) == (unit, len(self._cuts[unit]) - 1)
+        return texts == self._cuts[unit] or (is_last and bool(markdown.fence_after(self._units[unit].text)))
 
     def _was_fenced(self, piece: _Piece) -> bool:
         return bool(markdown.fence_after("".join(self._cuts[piece.unit][: piece.part])))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from hiveminddb.vault import markdown
-from hiveminddb.vault.difference import distance, keeps_old_site
+from hiveminddb.vault.difference import addition, distance, keeps_old_site, similarity
 
 NO_BASE = -1
-_HEADING = re.compile(r"[^\n]*\n?")
-_WORDS = re.compile(r"[^\n]+\s+\S[^\n]{0,15}")
+# From this on an entry is taken for an edited one of the same heading.
+ALIKE = 0.5
+BEGINNING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,9 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     """The index of the base the new text was made from; -1 without bases."""
     if not bases:
         return NO_BASE
+    if not text.strip(markdown.BLANK):
+        # An emptied file was emptied of all that was in it.
+        return 0
     newest = render(bases[0].entries)
     if text == newest:
         return 0
@@ -68,41 +71,90 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     return min({0: newest, **fitting}.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
 
 
+class Shown:
+    """What a text shows of entries: those it has as they are, and those it has edited."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.pieces = set(markdown.pieces(text))
+        self._headed: defaultdict[str, list[str]] = defaultdict(list)
+        for piece in self.pieces:
+            if markdown.heading_time(piece):
+                self._headed[_first_line(piece)].append(piece)
+
+    def has(self, entry: str, others: Iterable[str]) -> bool:
+        """True if the text has a dated part of this entry, edited or not, that is none of the others' there."""
+        parts = ((part, self._headed.get(_first_line(part))) for part in markdown.pieces(entry))
+        return any(self._has(part, found, others) for part, found in parts if found)
+
+    def _has(self, part: str, found: Sequence[str], others: Iterable[str]) -> bool:
+        heading = _first_line(part)
+        rivals = [
+            it for other in others if heading in other for it in markdown.pieces(other) if _first_line(it) == heading
+        ]
+        if not markdown.BY_SERVER.match(part):
+            return not rivals
+        # Programs write many entries in one second.
+        return any(piece == part or _is_closest(piece, part, rivals) for piece in found if piece not in rivals)
+
+
+def _is_closest(piece: str, entry: str, rivals: Sequence[str]) -> bool:
+    """True if a piece begins like an entry, or is like it on the whole, and like no other as much."""
+    begins = _below(entry)[:BEGINNING]
+    if begins and _below(piece).startswith(begins) and not any(_below(it).startswith(begins) for it in rivals):
+        return True
+    alike = similarity(_below(piece), _below(entry))
+    return alike >= ALIKE and all(similarity(_below(piece), _below(it)) < alike for it in rivals)
+
+
+def _first_line(entry: str) -> str:
+    return entry.partition("\n")[0]
+
+
+def _below(entry: str) -> str:
+    return entry.partition("\n")[2].lstrip()
+
+
 def _stale(bases: Sequence[Base], text: str) -> list[int]:
     """Older bases an editor may still hold: something foreign came right after, and the text shows nothing of it."""
     newer: defaultdict[str, set[str]] = defaultdict(set)
-    pieces = set(markdown.pieces(text))
+    shown = Shown(text)
     fitting, following = [], bases[0]
     for i in range(1, len(bases)):
         for entry in bases[i - 1].entries:
             newer[entry.document].add(entry.text)
         is_late = bases[i].by == "late"
-        if (is_late or _foreign(bases[i], following)) and not _shows(text, pieces, newer, bases[i].entries):
+        if (is_late or _foreign(bases[i], following)) and not _shows(shown, newer, bases[i].entries):
             fitting.append(i)
         following = following if is_late else bases[i]
     return fitting
 
 
-def _shows(text: str, pieces: Collection[str], newer: Mapping[str, set[str]], older: Sequence[Entry]) -> bool:
-    """True if the text has an entry as only the newer ones have it, or the beginning of one that only they have."""
+def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) -> bool:
+    """True if the text has an entry as only the newer ones have it, or one, edited or not, that only they have."""
     known = {entry.document: entry.text for entry in older}
-    if any(it in pieces for document in newer.keys() & known.keys() for it in newer[document] - {known[document]}):
+    both = newer.keys() & known.keys()
+    rewritten = [(known[document], it) for document in both for it in newer[document] - {known[document]}]
+    if any(_is_new(it, shown, known) or _is_news(addition(old, it), shown.text, known) for old, it in rewritten):
         return True
-    added = newer.keys() - known.keys()
-    beginnings = {_beginning(it) for document in added for it in newer[document]} - {""}
-    return any(it in text and not any(entry.text.startswith(it) for entry in older) for it in beginnings)
+    added = {it for document in newer.keys() - known.keys() for it in newer[document]}
+    return any(shown.has(it, known.values()) for it in added if markdown.heading_time(it))
+
+
+def _is_new(entry: str, shown: Shown, known: Mapping[str, str]) -> bool:
+    """True for an entry that the text has as it is, unless it was a part of one that is known and was cut in two."""
+    return entry in shown.pieces and not any(entry in it and entry in markdown.pieces(it) for it in known.values())
+
+
+def _is_news(passage: str, text: str, known: Mapping[str, str]) -> bool:
+    """True for a passage in the text, too long to be typed twice, that is in none of the known entries."""
+    return len(passage) >= BEGINNING and passage in text and not any(passage in it for it in known.values())
 
 
 def _keeps_old(older: Base, newer: Base, text: str) -> bool:
     """True if the text has an entry that is not there any more, or not as it was."""
     texts = {entry.document: {entry.text} for entry in older.entries}
-    return _shows(text, set(markdown.pieces(text)), texts, newer.entries)
-
-
-def _beginning(text: str) -> str:
-    """A dated heading; one that a program wrote with the first words below it, as others write in the same second."""
-    found = (_WORDS if markdown.BY_SERVER.match(text) else _HEADING).match(text)
-    return found[0] if found and markdown.heading_time(text) else ""
+    return _shows(Shown(text), texts, newer.entries)
 
 
 def _foreign(older: Base, newer: Base) -> bool:
@@ -127,7 +179,7 @@ def lines_of(entries: Iterable[Entry]) -> list[str]:
     lines: list[str] = []
     last = -1
     for entry in entries:
-        if entry.text and last >= 0 and not lines[last].endswith("\n"):
+        if entry.text and last >= 0 and not lines[last].endswith("\n") and lines[last] != markdown.BOM:
             # A merge can leave an entry without its last line feed; the next heading must stay a heading.
             lines[last] += "\n"
         if entry.text:

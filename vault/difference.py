@@ -87,6 +87,12 @@ def keeps_old_site(old: str, new: str, text: str) -> bool:
     return any(_around(old, a, b) in text for a, b in sites)
 
 
+def addition(old: str, new: str) -> str:
+    """What `new` has in place of what `old` has there, without the blanks around."""
+    start, end = middles(old, new)
+    return new[start : len(new) - end].strip()
+
+
 def similarity(a: str, b: str) -> float:
     """0 (unrelated) to 1 (equal), by words or, for scripts without spaces, by characters; long texts by a sample."""
     a, b = _sample(a), _sample(b)
@@ -124,6 +130,8 @@ def _by_heading(text: str) -> defaultdict[str, list[str]]:
 
 
 def _apart_of_one_heading(olds: Sequence[str], news: Sequence[str]) -> int:
+    if olds == news:
+        return 0
     old, new = list((Counter(olds) - Counter(news)).elements()), list((Counter(news) - Counter(olds)).elements())
     total = 0
     if 1 < len(old) * len(new) <= MAX_PAIRED:
@@ -133,12 +141,13 @@ def _apart_of_one_heading(olds: Sequence[str], news: Sequence[str]) -> int:
                 total += _letters(a, b)
                 old.remove(a)
                 new.remove(b)
-    return total + sum(_apart(a, b) for a, b in zip_longest(old, new, fillvalue=""))
+    return total + sum(apart(a, b) for a, b in zip_longest(old, new, fillvalue=""))
 
 
-def _apart(old: str, new: str) -> int:
-    """Two texts under one heading: one that was edited, or two entries of the same second."""
-    return _letters(old, new) if similarity(_below(old), _below(new)) >= ALIKE else len(old) + len(new)
+def apart(old: str, new: str) -> int:
+    """Two texts under one heading: one that was edited or gone on with, or two entries of the same second."""
+    goes_on = bool(old and new) and (new.startswith(old) or old.startswith(new))
+    return _letters(old, new) if goes_on or similarity(_below(old), _below(new)) >= ALIKE else len(old) + len(new)
 
 
 def _below(entry: str) -> str:

@@ -126,20 +126,16 @@ class Held:
         if len((head + quoted).encode()) <= _MAX_NAME_BYTES:
             return head + quoted
         mark = "%" + hashlib.sha256(token.path.encode()).hexdigest()[:32]
-        with suppress(FileExistsError):
-            staging.written(swap, "path-" + mark, token.path.encode())
+        staged = "new-" + secrets.token_hex(8)
+        staging.written(swap, staged, token.path.encode())
+        os.rename(staged, "path-" + mark, src_dir_fd=swap, dst_dir_fd=swap)
         return head + mark
 
     def stage(self, swap: int, token: Token, data: bytes, like: tuple[int, str]) -> str:
         """Write a text, whole and durable, under the name from which it changes places with the topic file."""
         staged, held = "new-" + secrets.token_hex(8), self.name(swap, token)
-        try:
-            staging.written(swap, staged, data, like)
-            os.rename(staged, held, src_dir_fd=swap, dst_dir_fd=swap)
-        except OSError:
-            with suppress(FileNotFoundError):
-                os.unlink(staged, dir_fd=swap)
-            raise
+        staging.written(swap, staged, data, like)
+        os.rename(staged, held, src_dir_fd=swap, dst_dir_fd=swap)
         return held
 
     def keep(self, swap: int, token: Token, folder: int, name: str) -> str:
@@ -171,6 +167,11 @@ class Held:
         due = [held for held, kept in self._kept.items() if kept.is_due(now) or (held in over and not kept.reported)]
         found = (self._late(held, force=held in over) for held in due)
         return [late for late in found if late]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no replaced file is kept, as far as is known."""
+        return self._recovered and not self._kept
 
     def settle(self, late: Late) -> None:
         """From now on a late text is what is known to be in its file; the file is dropped when it is at rest."""
@@ -239,7 +240,9 @@ class Held:
         return None
 
     def _take_over(self, swap: int, home: str) -> None:
-        for held in sorted(os.listdir(swap)):
+        for held in sorted(
+            os.listdir(swap), key=lambda name: os.stat(name, dir_fd=swap, follow_symlinks=False).st_mtime_ns
+        ):
             if held.startswith("new-"):
                 os.unlink(held, dir_fd=swap)
             elif held.startswith("old-") and held not in self._kept:

@@ -61,6 +61,9 @@ class Marks:
     observations: tuple[Observation, ...] = ()
 
 
+_NO_MARKS = Marks()
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML without aliases: nested aliases expand without bound."""
 
@@ -90,8 +93,8 @@ def front_matter(text: str) -> FrontMatter:
 
 def marks(text: str) -> Marks:
     """Tags, links, relations and observations; what stands in code or front matter does not count."""
-    if not any(sign in text for sign in ("#", "[[", "- [", "* [", "+ [", "-\t[")):
-        return Marks()
+    if "#" not in text and "[" not in text:
+        return _NO_MARKS
     prose = without_code(text[markdown.front_matter_end(text) :])
     relations = (Relation(m[1].strip(), m[2].strip()) for m in _RELATION.finditer(prose))
     observations = (Observation(m[1].strip(), m[2].strip()) for m in _OBSERVATION.finditer(prose))

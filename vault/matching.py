@@ -37,19 +37,21 @@ class Matching:
         """Pair equal keys: first those there is one of, then in order between what is paired, then anywhere."""
         self._pair(key, self._left(), once=True)
         for left in list(self._gaps()):
-            self._pair(key, left)
+            self._pair(key, left, in_place=True)
         self._pair(key, self._left())
 
-    def _pair(self, key: Callable[[str], str], left: _Left, once: bool = False) -> None:
+    def _pair(self, key: Callable[[str], str], left: _Left, once: bool = False, in_place: bool = False) -> None:
         olds, news = _by_key(key, self.old, left.old), _by_key(key, self.new, left.new)
         for value, theirs in news.items():
             ours = olds.get(value, [])
             if once and (len(ours) != 1 or len(theirs) != 1):
                 continue
-            if len(ours) == len(theirs) or not 1 < len(ours) + len(theirs) <= 40 or key is not _heading:
+            if key is not _heading or len(ours) + len(theirs) > 40:
                 self.pairs.update(zip(theirs, ours, strict=False))
             else:
-                self._most_alike(_Left(ours, theirs), least=0.0)
+                # Programs write many entries in one second: one that also stands elsewhere must be alike.
+                is_sign = in_place or not markdown.BY_SERVER.match(value + "\n")
+                self._most_alike(_Left(ours, theirs), least=0.0 if is_sign else LONE_ALIKE)
 
     def _alike(self) -> None:
         for left in list(self._gaps()):

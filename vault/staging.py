@@ -11,7 +11,7 @@ from hiveminddb.vault import files, system
 
 
 def written(swap: int, name: str, data: bytes, like: tuple[int, str] | None = None) -> None:
-    """A new file with this content, durable, and marked so that a first read of it shows."""
+    """A new file with this content, durable, and marked so that a first read of it shows; none where that fails."""
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=swap)
     try:
         rest = memoryview(data)
@@ -21,6 +21,9 @@ def written(swap: int, name: str, data: bytes, like: tuple[int, str] | None = No
             _take_after(fd, *like)
         system.mark_unread(fd)
         os.fsync(fd)
+    except OSError:
+        os.unlink(name, dir_fd=swap)
+        raise
     finally:
         os.close(fd)
 

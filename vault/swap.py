@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from hiveminddb.errors import DiskFull, InvalidInput, TooLarge, Unavailable
@@ -30,10 +31,13 @@ class Swap:
         self._reading_shows: bool | None = None
 
     def write(self, path: str, text: str, expected: str | None) -> Written:
-        """Put a text in place of the file with digest `expected` (None: of no file), keeping what was really there."""
+        """Put a text in place of the file with digest `expected` (None: of no file), keeping what was really there.
+
+        Raises Unavailable where a file was expected and none is there: somebody has just removed or renamed it.
+        """
         data = _encoded(path, text)
         try:
-            with translated(path), self._folders(path, create=True) as (swap, home, folder, name):
+            with translated(path), self._folders(path, create=expected is None) as (swap, home, folder, name):
                 _refuse_irregular(folder, name, path)
                 token = Token.fresh(path, files.digest_of(data), expected or NOTHING)
                 held = self._held.stage(swap, token, data, like=(folder, name))
@@ -41,9 +45,10 @@ class Swap:
                 kept = self._placed(swap, held, token, folder, name)
                 os.fsync(folder)
                 os.fsync(swap)
+                placed = _as_it_stands(folder, name, placed)
                 return Written(placed, self._looked_at(swap, home, kept, token, folder, name) if kept else None)
         except FileNotFoundError as error:
-            raise Unavailable(f"a folder vanished while writing {path!r}", "it is tried again") from error
+            raise Unavailable(f"vanished while it was to be written: {path!r}", "it is looked at again") from error
 
     def append(self, path: str, addition: str, expected: Stat) -> Written | None:
         """Add text to a file that is as expected; None if it is not.
@@ -79,6 +84,11 @@ class Swap:
         """
         return self._held.late()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing can be late: no replaced file is kept."""
+        return self._held.is_empty
+
     def settle(self, late: Late) -> None:
         """Let go of a late or displaced text: it is safe elsewhere now."""
         self._held.settle(late)
@@ -86,7 +96,10 @@ class Swap:
     def unread_since_write(self, path: str, written: Stat) -> bool:
         """True only if it is certain that nobody read the file since we wrote it, whatever was written to it since."""
         if self._reading_shows is None:
-            self._reading_shows = self._held.reading_shows()
+            try:
+                self._reading_shows = self._held.reading_shows()
+            except DiskFull:
+                return False
         return self._reading_shows and files.unread_since_write(self.root, path, written)
 
     @contextmanager
@@ -103,7 +116,8 @@ class Swap:
                 try:
                     return self._exchanged(swap, held, token, folder, name)
                 except FileNotFoundError:
-                    pass
+                    if token.expected != NOTHING:
+                        raise
                 try:
                     system.rename_new(swap, held, folder, name)
                     return None
@@ -153,6 +167,12 @@ def _refuse_irregular(folder: int, name: str, path: str) -> None:
         return
     if not stat.S_ISREG(mode):
         raise Unreadable(f"not a regular file: {path!r}", "only plain files are written; move it away")
+
+
+def _as_it_stands(folder: int, name: str, placed: Stat) -> Stat:
+    """Changing places changes the file's ctime; if that was all, it stands as it came."""
+    now = files.look_in(folder, name)
+    return now if now and replace(now, ctime_ns=placed.ctime_ns) == placed else placed
 
 
 def _appended(folder: int, name: str, path: str, data: bytes, expected: Stat) -> Written | None:

@@ -84,6 +84,13 @@ def topic_of(path: str) -> str:
     return path.removesuffix(SUFFIX)
 
 
+def admissible(topic: str) -> str:
+    """A topic that another node named: the same where it may be a file here, else a name made from it."""
+    if refusal(topic + SUFFIX) is None:
+        return topic
+    return "refused-" + hashlib.sha256(topic.encode(errors="replace")).hexdigest()[:16]
+
+
 def refusal(path: str) -> str | None:
     """Why a relative path is no topic file; None if it is one."""
     parts = path.split("/")

@@ -75,8 +75,8 @@ class Vault:
         self.stopped = self._missing(known)
         if self.stopped:
             return None
-        marker = found_vault(self.root)
-        self.identity = self.identity or marker
+        # Whose files nobody knows yet is taken for the vault, whatever it was before.
+        self.identity = found_vault(self.root)
         found = _Scan(self.root)
         self.refused = found.refused
         self._watcher.knows_folders(found.devices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from hiveminddb.errors import Unavailable
 from hiveminddb.vault import files
 from hiveminddb.vault.swap import Late, Swap
 
@@ -23,7 +24,10 @@ class Lines:
         found = files.read(self._root, "a.md")
         self._n += 1
         self._take((found.text if found else "") + f"ours {self._n}\n")
-        written = self._swap.write("a.md", "".join(sorted(self.all)), found.digest if found else None)
+        try:
+            written = self._swap.write("a.md", "".join(sorted(self.all)), found.digest if found else None)
+        except Unavailable:
+            return  # Moved away this instant: the next round looks again.
         self._take_late([written.displaced] if written.displaced else [])
 
     def at_rest(self) -> bool:

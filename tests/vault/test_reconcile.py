@@ -61,7 +61,7 @@ def saves(draw: st.DrawFn) -> tuple[list[Entry], str]:
     return known, text
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(saves())
 def test_a_plan_applied_to_its_base_is_the_file_again(save: tuple[list[Entry], str]) -> None:
     known, text = save
@@ -168,6 +168,52 @@ def test_a_shortened_new_entry_was_seen_and_stays_short() -> None:
     assert [(edit.document, edit.new_text) for edit in made.edits] == [("new", entry(2, "a long text from an agent"))]
 
 
+def test_an_append_of_the_second_of_an_entry_that_was_deleted_is_not_that_entry() -> None:
+    deleted, kept = Entry("a", entry(2, "from an agent")), Entry("b", entry(3, "from another"))
+    base = [*file_of(1), deleted, kept]
+    made = plan(base, [Base(1, "mirror", base)], render([*file_of(1), kept]) + entry(2, "appended by some program"))
+    assert made.deletes == ("a",)
+    assert [create.text for create in made.creates] == [entry(2, "appended by some program")]
+
+
+def test_an_edited_part_of_a_new_entry_was_seen() -> None:
+    seen = [*file_of(1), Entry("old", entry(2, "a long text that somebody takes out " * 9))]
+    inner = "## 2024-02-01 10:00 inside\n\nwhat is kept\n\n"
+    new = Entry("new", entry(3, f"by the api\n\n{inner}"))
+    bases = history(("mirror", file_of(1)), ("mirror", [*seen, new]))
+    made = plan([*seen, new], bases, render(file_of(1)) + inner.replace("kept", "kept, and more"))
+    assert made.base == 0
+
+
+def test_a_part_that_became_an_entry_of_its_own_is_no_sign_of_a_newer_text() -> None:
+    inner = "## 2024-02-01 10:00 inside\n\nwhat an agent wrote below\n\n"
+    whole, cut = Entry("day3", entry(3, "by an agent") + inner), Entry("day3", entry(3, "by an agent"))
+    present = [*file_of(1, 2), whole]
+    split = [*file_of(1, 2), cut, Entry("between", entry(4, "put between")), Entry("inner", inner)]
+    unseen = [*file_of(1, 2), whole, Entry("unseen", entry(5, "unseen " * 50))]
+    bases = [Base(9, "mirror", unseen), Base(8, "late", split), Base(1, "mirror", present)]
+    made = plan(unseen, bases, render(split).replace("put between", "put in between"))
+    assert made.base == 1 and not made.deletes
+
+
+def test_what_is_left_of_an_entry_that_was_cut_in_two_is_no_sign_of_a_newer_text() -> None:
+    inner = "## 2024-02-01 10:00 inside\n\nwhat an agent wrote below\n\n"
+    whole, cut = Entry("day3", entry(3, "by an agent") + inner), Entry("day3", entry(3, "by an agent"))
+    saved = [*file_of(1, 2), whole]
+    merged = [*file_of(1, 2), cut, Entry("between", entry(4, "put between by another")), Entry("inner", inner)]
+    bases = [Base(9, "mirror", merged), Base(9, "disk", saved)]
+    made = plan(merged, bases, render(saved) + entry(5, "appended"))
+    assert made.base == 1 and not made.deletes
+
+
+def test_an_entry_without_a_word_is_no_sign_that_it_was_seen() -> None:
+    seen = [*file_of(1), Entry("old", entry(2, "one two three"))]
+    present = [*seen, Entry("empty", entry(2, "")), Entry("new", entry(3, "from an agent"))]
+    bases = history(("mirror", seen), ("mirror", present))
+    made = plan(present, bases, render(seen).replace("one", "ONE"))
+    assert made.base == 1 and not made.deletes
+
+
 def test_entries_of_the_same_second_are_not_taken_for_each_other() -> None:
     seen = file_of(1)
     present = [*seen, Entry("new", entry(2, "from an agent through the API"))]
@@ -240,6 +286,13 @@ def test_an_entry_appended_below_an_unclosed_code_fence_is_an_entry() -> None:
     assert [create.text for create in made.creates] == [entry(3, "appended")] and not made.edits
 
 
+def test_an_entry_appended_below_a_line_that_was_put_below_an_unclosed_code_fence_is_an_entry() -> None:
+    known = [*file_of(1), Entry("open", entry(2, "```\ncode"))]
+    made = plan(known, [Base(1, "mirror", known)], render(known) + "a note\n" + entry(3, "appended"))
+    assert [create.text for create in made.creates] == [entry(3, "appended")]
+    assert [edit.new_text for edit in made.edits] == [entry(2, "```\ncode") + "a note\n"]
+
+
 def test_an_entry_appended_right_behind_a_last_line_without_line_feed_is_an_entry() -> None:
     known = [Entry("a", "## 2024-01-01\n\nlast line")]
     made = plan(known, [Base(1, "disk", known)], "## 2024-01-01\n\nlast line" + entry(3, "appended"))
@@ -252,6 +305,12 @@ def test_a_line_feed_that_rendering_put_in_is_no_edit() -> None:
     known = [Entry("a", "## 2024-01-01\n\nno end"), Entry("b", entry(2, "x"))]
     made = plan(known, [Base(1, "mirror", known)], render(known).replace("\nx", "\ny"))
     assert [edit.document for edit in made.edits] == ["b"]
+
+
+def test_a_heading_that_only_a_byte_order_mark_stands_before_is_one() -> None:
+    seen = [Entry("head", "\ufeff", True)]
+    text = "\ufeff" + entry(1, "the first words")
+    assert after(seen, history(("disk", seen)), text) == text
 
 
 def test_an_emptied_file_deletes_all() -> None:
@@ -297,7 +356,7 @@ def test_a_new_head_stands_before_everything() -> None:
 WORDS = st.text(alphabet="abcdefgh \n", min_size=5, max_size=40).map(lambda words: "zz " + words.strip())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(WORDS, min_size=2, max_size=6, unique=True), st.data())
 def test_edits_of_different_entries_from_a_stale_buffer_and_a_peer_both_survive(
     bodies: list[str], data: st.DataObject
@@ -317,7 +376,7 @@ def test_edits_of_different_entries_from_a_stale_buffer_and_a_peer_both_survive(
     assert not made.deletes
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(saves(), saves())
 def test_no_plan_deletes_a_document_that_is_not_in_its_base(
     one: tuple[list[Entry], str], other: tuple[list[Entry], str]

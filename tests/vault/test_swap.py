@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hiveminddb.errors import DiskFull, InvalidInput, TooLarge, VaultError
+from hiveminddb.errors import DiskFull, InvalidInput, TooLarge, Unavailable, VaultError
 from hiveminddb.vault import files, system
 from hiveminddb.vault.files import digest_of
 from hiveminddb.vault.swap import Swap
@@ -72,6 +72,19 @@ def test_a_file_where_none_was_expected_is_handed_over(root: Path, way: str) -> 
     (root / "a.md").write_text("somebody was first")
     late = swap.write("a.md", "ours", None).displaced
     assert late and late.text == "somebody was first"
+
+
+def test_a_file_that_was_just_removed_or_renamed_is_not_made_again(root: Path, way: str) -> None:
+    swap = Swap(root)
+    swap.write("projects/a.md", "known", None)
+    (root / "projects/a.md").rename(root / "projects/b.md")
+    with pytest.raises(Unavailable):
+        swap.write("projects/a.md", "ours", digest_of("known"))
+    (root / "projects").rename(root / "moved")
+    with pytest.raises(Unavailable):
+        swap.write("projects/a.md", "ours", digest_of("known"))
+    assert not kept(root)
+    assert [str(it.relative_to(root)) for it in root.glob("[!.]*/*")] == ["moved/b.md"]
 
 
 def test_a_writer_that_still_has_the_old_file_open_is_heard(root: Path, swap: Swap, way: str) -> None:
@@ -187,6 +200,15 @@ def test_text_that_cannot_be_written_is_refused_before_anything_happens(root: Pa
     assert not (root / "a.md").exists()
 
 
+def test_edits_found_after_a_crash_come_in_the_order_in_which_they_were_made(root: Path) -> None:
+    swap = Swap(root)
+    for number in range(12):
+        (root / "a.md").write_text(f"edit {number}")
+        os.utime(root / "a.md", ns=(10**18 + number,) * 2)
+        swap.write("a.md", f"ours {number}", digest_of("known"))
+    assert [late.text for late in Swap(root).late()] == [f"edit {number}" for number in range(12)]
+
+
 def test_a_name_too_long_for_its_note_still_comes_back(root: Path) -> None:
     path = f"{'d' * 100}/{'ü' * 100}/x%2F.md"
     (root / path).parent.mkdir(parents=True)
@@ -210,7 +232,10 @@ def test_a_full_disk_leaves_the_file_as_it_was(root: Path, tmp_path: Path) -> No
         with pytest.raises(DiskFull):
             swap.append("a.md", "x" * 300_000, before)
         assert (disk / "a.md").read_text() == "one\n"
+        (disk / "filler").write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize))
+        assert not swap.unread_since_write("a.md", before)
         assert kept(disk) == []
+        (disk / "filler").unlink()
         assert swap.write("a.md", "two\n", digest_of("one\n")).displaced is None
     finally:
         subprocess.run(["umount", str(disk)], check=True)

@@ -83,6 +83,15 @@ def test_another_vault_in_the_place_is_no_deletion(tmp_path: Path) -> None:
     assert "another vault" in vault.stopped
 
 
+def test_another_vault_is_taken_for_good_while_no_file_is_known(tmp_path: Path) -> None:
+    first, _ = filled(tmp_path / "v", 0)
+    shutil.rmtree(tmp_path / "v")
+    second, known = filled(tmp_path / "v", 3)
+    first.scan([])
+    assert sorted(first.scan(known)) == known and not first.stopped
+    assert first.identity == second.identity
+
+
 def test_a_folder_that_comes_back_goes_on_by_itself(tmp_path: Path) -> None:
     vault, known = filled(tmp_path / "v", 3)
     (tmp_path / "v").rename(tmp_path / "w")
