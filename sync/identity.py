@@ -30,8 +30,13 @@ def load_or_create(path: Path) -> Ed25519PrivateKey:
 
 
 def node_id(key: Ed25519PrivateKey) -> NodeId:
-    """The first 20 characters of the base-32 SHA-256 of the public key, lower case."""
-    digest = hashlib.sha256(key.public_key().public_bytes_raw()).digest()
+    """Who the owner of this key is."""
+    return fingerprint(key.public_key().public_bytes_raw())
+
+
+def fingerprint(public: bytes) -> NodeId:
+    """The first 20 characters of the base-32 SHA-256 of the raw public key, lower case."""
+    digest = hashlib.sha256(public).digest()
     return NodeId(base64.b32encode(digest).decode().lower()[:_ID_CHARACTERS])
 
 

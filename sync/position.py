@@ -8,12 +8,18 @@ that two nodes hardly ever choose the same one. Method: rocicorp/fractional-inde
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE = len(DIGITS)
 _ZERO = "a0"
-_JITTER = 3
+# As many as there are of three digits, the last one not `0`.
+_JITTERS = _BASE * _BASE * (_BASE - 1)
+_LONGEST = 1 << 16
+
+# Integer parts as far from the ends as nobody's appends will ever come.
+_KEY = re.compile(r"[B-Za-y][0-9A-Za-z]+")
 
 
 def between(before: str | None, after: str | None) -> str:
@@ -30,6 +36,14 @@ def between(before: str | None, after: str | None) -> str:
     return _inside(before, after) + _jitter()
 
 
+def is_key(key: str) -> bool:
+    """Whether `between` can work with it: a key of another node may be anything."""
+    if not _KEY.fullmatch(key) or len(key) > _LONGEST:
+        return False
+    length = _integer_length(key[0])
+    return len(key) == length or (len(key) > length and not key.endswith(DIGITS[0]))
+
+
 def sequence(before: str | None, after: str | None, count: int) -> Iterator[str]:
     """`count` increasing keys between the two."""
     for _ in range(count):
@@ -39,7 +53,9 @@ def sequence(before: str | None, after: str | None, count: int) -> Iterator[str]
 
 def _jitter() -> str:
     """Random digits; the last one is never `0`, so there is always room in front of a key."""
-    return "".join(random.choices(DIGITS, k=_JITTER - 1)) + random.choice(DIGITS[1:])
+    number, last = divmod(int(random.random() * _JITTERS), _BASE - 1)
+    first, second = divmod(number, _BASE)
+    return DIGITS[first] + DIGITS[second] + DIGITS[last + 1]
 
 
 def _integer_length(head: str) -> int:
@@ -51,6 +67,8 @@ def _integer(key: str) -> str:
 
 
 def _increment(integer: str) -> str:
+    if integer[-1] != DIGITS[-1]:
+        return integer[:-1] + DIGITS[DIGITS.index(integer[-1]) + 1]
     digits = list(integer[1:])
     for i in reversed(range(len(digits))):
         value = DIGITS.index(digits[i]) + 1
@@ -95,13 +113,14 @@ def _inside(before: str, after: str) -> str:
 
 def _middle(before: str, after: str) -> str:
     """A fraction strictly between two, as is every longer one that it begins; an empty `after` is one."""
-    common = 0
-    while common < len(after) and (before[common : common + 1] or DIGITS[0]) == after[common]:
-        common += 1
-    if common:
-        return after[:common] + _middle(before[common:], after[common:])
-    low = DIGITS.index(before[0]) if before else 0
-    high = DIGITS.index(after[0]) if after else _BASE
-    if high - low > 1:
-        return DIGITS[(low + high) // 2]
-    return DIGITS[low] + _middle(before[1:], "")
+    found = ""
+    while True:
+        common = 0
+        while common < len(after) and (before[common : common + 1] or DIGITS[0]) == after[common]:
+            common += 1
+        found, before, after = found + after[:common], before[common:], after[common:]
+        low = DIGITS.index(before[0]) if before else 0
+        high = DIGITS.index(after[0]) if after else _BASE
+        if high - low > 1:
+            return found + DIGITS[(low + high) // 2]
+        found, before, after = found + DIGITS[low], before[1:], ""

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text
 
-from hiveminddb.errors import Corrupt
 from hiveminddb.sync import document
 from hiveminddb.sync.diff import apply, edits
 from hiveminddb.sync.encoding import new_document
@@ -40,6 +39,18 @@ VALUE: st.SearchStrategy[Any] = st.one_of(
     st.text(max_size=5), st.integers(-5, 5), st.booleans(), st.lists(st.integers(0, 3))
 )
 FIELDS = st.dictionaries(st.sampled_from(["topic", "user_id", "meta:x"]), VALUE, max_size=3)
+
+
+def damaged(damages: list[tuple[int, int]]) -> bytes:
+    update = bytearray(b"\x01\x02\x07\x00\x04\x01\x04text\x02ab\x28\x01\x06fields\x00\x01\x76\x01\x01t\x77\x01x\x00")
+    for at, value in damages:
+        update[at % len(update)] = value
+    return bytes(update)
+
+
+GARBAGE = st.binary(max_size=40) | st.builds(
+    damaged, st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4)
+)
 
 
 @given(TEXT, TEXT)
@@ -119,9 +130,31 @@ def test_a_field_set_to_none_goes_and_an_edit_that_changes_nothing_is_no_edit() 
     assert document.edit(base, text="x", fields={"user_id": "u", "tags": ["a"], "speaker": None}) is None
 
 
-def test_bytes_that_are_no_update_are_refused_by_name() -> None:
-    with pytest.raises(Corrupt, match="not a CRDT update"):
-        document.merge(document.create("x", {}), b"\xff\xff\xff\xffgarbage")
+@given(GARBAGE)
+def test_bytes_that_are_no_update_change_nothing(garbage: bytes) -> None:
+    state = document.create("x", {"topic": "t"})
+    if document.alone(garbage) is None:
+        assert document.merge(state, garbage) == state
+        assert list(document.steps([state, garbage])) == [document.read(state)] * 2
+    else:
+        assert document.read(document.join(state, garbage)) == document.read(document.merge(garbage, state))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"\xff\xff\xff\xff\x0f\x00",  # as many clients as would fill the memory
+        b"\x01\xff\xff\xff\xff\x0f\x01\x00\x00",
+        b"\x01\x01\x01\x00\x28\x01\x06fields\x01a\x01" + b"\x75\x01" * 100_000 + b"\x75\x00\x00",
+        b"\x01\x01\x01\x00\x28\x01\x06fields\x01a\x01\x75\xff\xff\xff\xff\x0f\x00",
+        b"\x00\xff\xff\xff\xff\x0f",
+        b"\x01\x01\x01\x00\x27\x01\x06fields\x01a\x00\x00",  # a value that is a list of its own
+        b"\x01\x01\x01\x00\x04\x01\x05other\x01x\x00",
+        b"",
+    ],
+)
+def test_updates_that_would_harm_the_library_never_reach_it(hostile: bytes) -> None:
+    assert document.alone(hostile) is None
 
 
 def test_an_edit_in_ten_megabytes_is_a_small_update() -> None:
@@ -153,3 +186,74 @@ def test_a_document_written_out_is_the_one_the_library_makes(text: str, fields: 
 
 def test_every_new_document_has_a_client_of_its_own() -> None:
     assert len({document.create("x", {}) for _ in range(1000)}) == 1000
+
+
+NUMBER = st.integers(0, 3)
+
+
+@given(TEXT, FIELDS, NUMBER, st.randoms(use_true_random=False))
+def test_what_two_nodes_make_of_the_same_content_is_one_document(
+    text: str, fields: dict[str, Any], number: int, rng: random.Random
+) -> None:
+    names = list(fields)
+    rng.shuffle(names)
+    mine = document.derive(text, fields, {"position": "a0"}, number, 7)
+    theirs = document.derive(text, {name: fields[name] for name in names}, {"position": "a1"}, number, 9)
+    assert mine.id == theirs.id
+    merged = document.read(document.merge(mine.update, theirs.update))
+    assert merged.text == text
+    assert merged.births == {"born:7", "born:9"}
+    # Of fields written apart those of the higher client win, in every document alike.
+    assert merged.fields["position"] == "a1"
+    assert {name: merged.fields[name] for name in fields} == fields
+
+
+@given(st.tuples(TEXT, FIELDS, NUMBER), st.tuples(TEXT, FIELDS, NUMBER))
+def test_one_client_id_never_stands_for_two_contents(one: Any, other: Any) -> None:
+    """The id and the client follow from all that the derived part of the update says: nothing else can be in it."""
+    first, second = (document.derive(text, fields, {}, number, 7) for text, fields, number in (one, other))
+    if derived_part(first.update) == derived_part(second.update) and one[2] == other[2]:
+        assert first == second
+    else:
+        assert first.id != second.id
+        assert derived_client(first.update) != derived_client(second.update)
+
+
+def test_documents_of_one_content_are_told_apart_by_their_number() -> None:
+    assert len({document.derive("x", {"topic": "t"}, {}, number, 7).id for number in range(100)}) == 100
+
+
+def derived_client(update: bytes) -> bytes:
+    """The client id of the first part, as it stands in the update."""
+    end = 2
+    while update[end] & 0x80:
+        end += 1
+    return update[2 : end + 1]
+
+
+def derived_part(update: bytes) -> bytes:
+    """The first part but for its client id; the other part, of client 7, says nothing but where it was made."""
+    own = b"\x01\x07\x00" + b"\x28\x01\x06fields\x06born:7\x01\x78" + b"\x00"
+    assert update.endswith(own)
+    return update[1:2] + update[2 + len(derived_client(update)) :].removesuffix(own)
+
+
+@given(st.integers(0, 1 << 30), st.booleans(), st.booleans())
+def test_documents_renamed_together_agree_on_one_of_two_names(seed: int, moved: bool, edited: bool) -> None:
+    """Whatever became of each before, and in whatever order the names come."""
+    rng = random.Random(seed)
+    mine, theirs = rng.getrandbits(53), rng.getrandbits(53)
+    names = set()
+    for was_moved in (False, moved):
+        state = document.create("x", {"topic": "a"})
+        if was_moved:
+            state = document.merge(state, document.edit(state, fields={"topic": "b"}) or b"")
+            state = document.merge(state, document.edit(state, fields={"topic": "a"}) or b"")
+        updates = [
+            document.edit(state, fields={"topic": "mine"}, client=mine) or b"",
+            document.edit(state, fields={"topic": "theirs"}, client=theirs) or b"",
+            *([document.edit(state, text="y", fields={"user_id": "u"}) or b""] if edited else []),
+        ]
+        rng.shuffle(updates)
+        names.add(document.read(document.merge(*updates, state)).fields["topic"])
+    assert names == {"mine" if mine > theirs else "theirs"}
