@@ -3,7 +3,10 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The truth: append-only, nothing is ever removed or altered here but `seq`, once.
+-- This node alone decides the order, until it shares a swarm.
+INSERT INTO meta VALUES ('swarm.sole', '1');
+
+-- The truth: append-only, nothing is ever removed or altered here. Of each origin the counters from 1 on, without a gap.
 CREATE TABLE changes (
     n INTEGER PRIMARY KEY,
     origin TEXT NOT NULL,
@@ -14,12 +17,34 @@ CREATE TABLE changes (
     actor TEXT NOT NULL,
     reason TEXT NOT NULL,
     hlc INTEGER NOT NULL,
-    seq INTEGER,
     "update" BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX changes_origin ON changes (origin, counter);
 CREATE INDEX changes_document ON changes (document, n);
-CREATE UNIQUE INDEX changes_seq ON changes (seq) WHERE seq IS NOT NULL;
+
+-- The order: positions `seq` to `seq + count - 1` are the changes of `origin` from `counter` on. A run may be known
+-- before the changes it names; changes without a run are pending.
+CREATE TABLE commits (
+    seq INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL,
+    counter INTEGER NOT NULL,
+    count INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX commits_origin ON commits (origin, counter);
+
+-- Changes ordered before those they follow were known here; the first of an origin that fits goes to `changes`.
+CREATE TABLE ahead (
+    origin TEXT NOT NULL,
+    counter INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    action TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    hlc INTEGER NOT NULL,
+    "update" BLOB NOT NULL,
+    PRIMARY KEY (origin, counter)
+) STRICT, WITHOUT ROWID;
 
 -- Projections: made from `changes`, dropped and made anew by a rebuild.
 -- What the changes of a document merge to. One with a single change has no row: that change's update is its state.
@@ -56,6 +81,8 @@ CREATE TABLE memories (
     tags TEXT NOT NULL,
     slot INTEGER PRIMARY KEY,
     version INTEGER NOT NULL,
+    -- The change that made it what it is.
+    n INTEGER NOT NULL,
     -- Last, so that the columns before are read without walking a long text.
     metadata TEXT NOT NULL,
     text TEXT NOT NULL
@@ -74,8 +101,9 @@ CREATE TABLE memory_tags (
     PRIMARY KEY (tag, id)
 ) STRICT, WITHOUT ROWID;
 
--- One row per change of a memory. A NULL text is that of the next version, or of `memories` where there is none.
-CREATE TABLE versions (
+-- What a memory was after each change but its last one. A NULL text is that of the next version, the last one's that of
+-- `memories`.
+CREATE TABLE past (
     document TEXT NOT NULL,
     n INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -87,7 +115,7 @@ CREATE TABLE versions (
     alive INTEGER NOT NULL,
     PRIMARY KEY (document, n)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX versions_topic ON versions (topic, document, n);
+CREATE INDEX past_topic ON past (topic, document, n);
 
 CREATE VIRTUAL TABLE entries USING fts5(
     content, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2'
@@ -103,12 +131,15 @@ CREATE TABLE vectors (
     PRIMARY KEY (text_hash, model, passage)
 ) STRICT;
 
-CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,
-    key TEXT NOT NULL,
-    n INTEGER NOT NULL,
-    UNIQUE (kind, key)
+-- The outbox: files to be brought up to change `n`, and changes whose text may have no vectors yet.
+CREATE TABLE to_mirror (
+    topic TEXT PRIMARY KEY,
+    n INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE to_embed (
+    n INTEGER PRIMARY KEY,
+    document TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE vault_files (
@@ -116,6 +147,7 @@ CREATE TABLE vault_files (
     n INTEGER NOT NULL,
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
     inode INTEGER NOT NULL,
     digest TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -130,3 +162,51 @@ CREATE TABLE vault_bases (
     digest TEXT NOT NULL,
     PRIMARY KEY (topic, n, by)
 ) STRICT, WITHOUT ROWID;
+
+-- What consensus has decided; the same on every node that has taken the same steps. `step` is the Raft index of the last
+-- one taken here, `token` the last fencing token given, `result` the number of results so far.
+CREATE TABLE machine (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    step INTEGER NOT NULL,
+    term INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    result INTEGER NOT NULL
+) STRICT;
+INSERT INTO machine VALUES (1, 0, 0, 0, 0);
+
+CREATE TABLE leases (
+    key TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    ttl_ms INTEGER NOT NULL,
+    granted INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE registers (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE names (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The directory: who belongs to the swarm, and since which position of the order.
+CREATE TABLE nodes (
+    id TEXT PRIMARY KEY,
+    public_key BLOB NOT NULL,
+    name TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The last answers, so that a command that comes twice is answered twice and done once.
+CREATE TABLE results (
+    n INTEGER PRIMARY KEY,
+    command BLOB NOT NULL UNIQUE,
+    outcome TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;

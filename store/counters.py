@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import apsw
 
+from hiveminddb.model import NodeId
 from hiveminddb.store import changes
+from hiveminddb.store.order import Order
 
 
 class Counters:
     """The last number of each kind given out; made anew after a rollback, so that none is skipped or repeated."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._origins: dict[str, int] = {}
         self.n = changes.last_change(connection)
-        self.seq = changes.last_seq(connection)
         self.slot = int(connection.execute("SELECT coalesce(max(slot), 0) FROM memories").get)
+        self.vector = changes.version_vector(connection)
+        self.order = Order(connection)
 
     def last_counter(self, origin: str) -> int:
         """The highest counter of an origin in the log, 0 when it has none there."""
-        if (known := self._origins.get(origin)) is not None:
-            return known
-        found = self._connection.execute("SELECT max(counter) FROM changes WHERE origin = ?", (origin,)).get
-        return self._origins.setdefault(origin, int(found or 0))
-
-    def saw(self, origin: str, counter: int) -> None:
-        """Takes note of a change appended."""
-        self._origins[origin] = max(counter, self.last_counter(origin))
+        return self.vector.get(NodeId(origin), 0)

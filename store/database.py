@@ -15,8 +15,9 @@ import apsw
 from hiveminddb.errors import Unavailable
 from hiveminddb.store import fulltext, schema
 from hiveminddb.store.failures import translated, translating
+from hiveminddb.store.fulltext import Waiting
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.writer import QUEUE_LIMIT, Job, OnCommit, Writer
+from hiveminddb.store.writer import QUEUE_LIMIT, Answer, Job, OnCommit, Writer
 
 T = TypeVar("T")
 
@@ -30,7 +31,10 @@ READ_LIMIT = 1024
 
 
 class Database:
-    """The database, open inside `async with`; `on_commit` is called on the writer's thread with the newest change."""
+    """The database, open inside `async with`; `on_commit` is called on the writer's thread with the newest change.
+
+    It is called once those who wait for that change have been answered.
+    """
 
     def __init__(self, path: Path | str, on_commit: OnCommit | None = None) -> None:
         self.path = Path(path)
@@ -67,7 +71,7 @@ class Database:
             connection = schema.open_writer(self.path)
             self._connections.append(connection)
             schema.migrate(connection)
-            waiting = fulltext.catch_up(connection)
+            waiting = Waiting.of(fulltext.catch_up(connection))
             return Writer(connection, self.path, self._on_commit, waiting)
 
     def _close(self) -> None:
@@ -82,6 +86,10 @@ class Database:
             answer: asyncio.Future[T] = self._loop.create_future()
             self._writing().enqueue(Job(work, answer))
             return await answer
+
+    def post(self, work: Callable[[Transaction], T], answer: Answer) -> None:
+        """Queues the work at once, for one who bounds how much of theirs waits; Unavailable when too many wait."""
+        self._writing().enqueue(Job(work, answer))
 
     def submit(self, work: Callable[[Transaction], T]) -> Future[T]:
         """The same from any thread, without waiting; Unavailable when too many wait already."""
@@ -123,6 +131,11 @@ class Database:
             connection = self._local.connection = schema.open_reader(self.path)
             self._connections.append(connection)
         return connection
+
+    @property
+    def sole(self) -> bool:
+        """Whether this node alone decided the order, as of the last commit."""
+        return self._writing().sole
 
     def size_bytes(self) -> int:
         """The bytes the database takes on the disk, its log included."""

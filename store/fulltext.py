@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import apsw
 
@@ -30,12 +31,27 @@ _BEHIND = (
 )
 
 
+class Waiting(NamedTuple):
+    """Texts that wait over a commit, and how long they are together."""
+
+    texts: Sequence[Text] = ()
+    characters: int = 0
+
+    @classmethod
+    def of(cls, texts: Sequence[Text]) -> Waiting:
+        return cls(texts, sum(len(content) for _, content in texts))
+
+
+NOTHING = Waiting()
+
+
 class FullText:
     """What one transaction does to the index; `waiting` is what earlier ones left to be put in."""
 
-    def __init__(self, connection: apsw.Connection, waiting: Sequence[Text] = ()) -> None:
+    def __init__(self, connection: apsw.Connection, waiting: Waiting = NOTHING) -> None:
         self._connection = connection
-        self._added: list[Text] = list(waiting)
+        self._added: list[Text] = list(waiting.texts)
+        self._before = waiting
         self._removed: list[int] = []
         self._flushed = (0, 0)
         self._start = (len(self._added), 0)
@@ -54,14 +70,18 @@ class FullText:
         waiting = self.waiting
         return (
             len(self._removed) > self._flushed[1]
-            or len(waiting) >= WAITING_TEXTS
-            or sum(len(content) for _, content in waiting) >= WAITING_CHARACTERS
+            or len(waiting.texts) >= WAITING_TEXTS
+            or waiting.characters >= WAITING_CHARACTERS
         )
 
     @property
-    def waiting(self) -> list[Text]:
+    def waiting(self) -> Waiting:
         """The texts that have not been put in."""
-        return self._added[self._flushed[0] :]
+        if self._flushed[0]:
+            return Waiting.of(self._added[self._flushed[0] :])
+        # Those from before are hundreds, and were counted then.
+        new = self._added[len(self._before.texts) :]
+        return Waiting(self._added, self._before.characters + Waiting.of(new).characters)
 
     def begin(self) -> tuple[int, int]:
         """A savepoint begins; what to give to `undo` if it is rolled back."""
@@ -105,7 +125,7 @@ def catch_up(connection: apsw.Connection) -> list[Text]:
     try:
         if texts := behind(connection):
             with connection:
-                FullText(connection, texts).flush(texts[-1][0])
+                FullText(connection, Waiting.of(texts)).flush(texts[-1][0])
     except apsw.Error as error:
         # All else can still be read: a full disk or a damaged page is told to whoever writes.
         logger.warning("event=fulltext_behind texts=%d error=%s", len(texts), error)

@@ -32,7 +32,8 @@ _LOAD = (
 _LENGTHS = "SELECT id, sz FROM entries_docsize"
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: every write makes one.
+@dataclass(slots=True)
 class Entry:
     """A living memory as the index takes it."""
 

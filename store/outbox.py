@@ -9,31 +9,36 @@ import apsw
 
 Kind = Literal["mirror", "embed"]
 
+_COLUMNS: dict[Kind, str] = {"mirror": "topic, n FROM to_mirror", "embed": "document, n FROM to_embed"}
+_WORDS: dict[Kind, str] = {"mirror": "topic", "embed": "document"}
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something to do: `key` is a topic ("mirror") or a document id ("embed"), `n` the change that asked last."""
+    """Something to do for change `n`: `key` is a topic ("mirror", one mark each) or a document id ("embed")."""
 
-    id: int
     kind: Kind
     key: str
     n: int
 
 
-def pending(connection: apsw.Connection, kind: Kind, limit: int, after: int = 0) -> list[Mark]:
-    """The oldest marks of a kind, those with a greater id than `after`."""
+def pending(connection: apsw.Connection, kind: Kind, limit: int, after: Mark | None = None) -> list[Mark]:
+    """The marks of a kind by their changes, the oldest first; those that follow one."""
+    n, key = (after.n, after.key) if after else (-1, "")
+    word = _WORDS[kind]
     rows = connection.execute(
-        "SELECT id, kind, key, n FROM outbox WHERE kind = ? AND id > ? ORDER BY id LIMIT ?", (kind, after, limit)
+        f"SELECT {_COLUMNS[kind]} WHERE n >= ?1 AND (n > ?1 OR {word} > ?2) ORDER BY n, {word} LIMIT ?3",
+        (n, key, limit),
     )
-    return [Mark(*row) for row in rows]
+    return [Mark(kind, key, n) for key, n in rows]
 
 
 def pending_count(connection: apsw.Connection, kind: Kind) -> int:
     """How many marks of a kind there are."""
-    return int(connection.execute("SELECT count(*) FROM outbox WHERE kind = ?", (kind,)).get)
+    return int(connection.execute(f"SELECT count(*) FROM to_{kind}").get)
 
 
-def pending_mark(connection: apsw.Connection, kind: Kind, key: str) -> Mark | None:
-    """The mark on one thing, None when nothing is to be done for it."""
-    row = connection.execute("SELECT id, kind, key, n FROM outbox WHERE kind = ? AND key = ?", (kind, key)).fetchone()
-    return Mark(*row) if row else None
+def pending_mark(connection: apsw.Connection, topic: str) -> Mark | None:
+    """The mark on a file, None when nothing is to be done for it."""
+    row = connection.execute("SELECT n FROM to_mirror WHERE topic = ?", (topic,)).fetchone()
+    return Mark("mirror", topic, row[0]) if row else None

@@ -25,7 +25,7 @@ _CHUNK = 500
 def rebuild(tx: Transaction, project: Project) -> int:
     """Drops the projections and replays the log in its order; the number of changes. The outbox is left as it is."""
     tx.flush_index()
-    for table in ("documents", "memories", "memory_tags", "versions"):
+    for table in ("documents", "memories", "memory_tags", "past"):
         tx.connection.execute(f"DELETE FROM {table}")
     # Made anew rather than emptied: readers keep what they know of an FTS5 table until its schema changes.
     tx.connection.execute(f"DROP TABLE entries_terms; DROP TABLE entries; {ENTRIES}")

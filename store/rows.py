@@ -17,7 +17,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HASH_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: every write makes one, and freezing so many fields takes four times as long.
+@dataclass(slots=True)
 class MemoryRow:
     """One row of `memories`, columns in order; `slot` and `version` are given by the store when it is put."""
 
@@ -126,7 +127,7 @@ def to_memory(row: MemoryRow) -> Memory:
         session_id=row.session_id,
         speaker=row.speaker,
         tags=row.tags,
-        metadata=json.loads(row.metadata),
+        metadata={} if row.metadata == "{}" else json.loads(row.metadata),
         confidence=row.confidence,
         source=row.source,
         valid_from=_optional(row.valid_from),

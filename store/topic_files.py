@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import apsw
 
 from hiveminddb.store.rows import COLUMNS, MemoryRow, row_from
+
+_SHARED = (
+    "SELECT m.topic FROM memories m JOIN memories o ON o.topic = m.topic AND o.position = m.position AND o.id <> m.id"
+    " WHERE m.id = ? AND m.role = 'head' AND m.invalidated_at IS NULL AND o.role = 'head' AND o.invalidated_at IS NULL"
+    " LIMIT 1"
+)
 
 
 def living_topics(connection: apsw.Connection) -> list[str]:
@@ -24,7 +32,8 @@ def is_empty(connection: apsw.Connection, topic: str) -> bool:
 def is_unknown(connection: apsw.Connection, topic: str) -> bool:
     """Whether no memory has ever been in the topic, and no file of it been seen."""
     query = (
-        "SELECT 1 FROM versions WHERE topic = ?1 UNION ALL SELECT 1 FROM vault_files WHERE topic = ?1"
+        "SELECT 1 FROM memories WHERE topic = ?1 UNION ALL SELECT 1 FROM past WHERE topic = ?1"
+        " UNION ALL SELECT 1 FROM vault_files WHERE topic = ?1"
         " UNION ALL SELECT 1 FROM vault_bases WHERE topic = ?1 LIMIT 1"
     )
     return connection.execute(query, (topic,)).fetchone() is None
@@ -38,6 +47,14 @@ def head_of(connection: apsw.Connection, topic: str) -> MemoryRow | None:
         (topic,),
     ).fetchone()
     return row_from(values) if values else None
+
+
+def shared_heads(connection: apsw.Connection, documents: Iterable[str]) -> list[str]:
+    """The topics where one of these documents is a head, and another living head stands too."""
+    found: set[str] = set()
+    for document in documents:
+        found.update(topic for (topic,) in connection.execute(_SHARED, (document,)))
+    return sorted(found)
 
 
 def invalidated_with(connection: apsw.Connection, text_hash: bytes, since: int) -> list[MemoryRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeVar
 
 import apsw
@@ -11,30 +12,49 @@ import apsw
 from hiveminddb.model import Change
 from hiveminddb.store import changes, memories, vault_state
 from hiveminddb.store.counters import Counters
-from hiveminddb.store.fulltext import FullText, Text
+from hiveminddb.store.fulltext import NOTHING, FullText, Waiting
+from hiveminddb.store.order import Order
 from hiveminddb.store.outbox import Kind
 from hiveminddb.store.rows import COLUMNS, PLACEHOLDERS, MemoryRow, bindings_of
 
 T = TypeVar("T")
 
 _APPEND = (
-    'INSERT INTO changes (n, origin, counter, document, kind, action, actor, reason, hlc, seq, "update")'
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    'INSERT INTO changes (n, origin, counter, document, kind, action, actor, reason, hlc, "update")'
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _DOCUMENT = (
     "INSERT INTO documents (id, kind, n, state) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (id) DO UPDATE SET n = excluded.n, state = excluded.state"
 )
-_MEMORY = f"INSERT INTO memories ({COLUMNS}) VALUES ({PLACEHOLDERS})"
-_VERSION = (
-    "INSERT INTO versions (document, n, version, body_start, body_end, topic, position, alive)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_MEMORY = f"INSERT INTO memories ({COLUMNS}, n) VALUES ({PLACEHOLDERS}, ?)"
+_CHANGED = f"UPDATE memories SET ({COLUMNS}, n) = ({PLACEHOLDERS}, ?) WHERE id = ?"
+_KEEP = (
+    "INSERT INTO past (document, n, version, text, body_start, body_end, topic, position, alive)"
+    " SELECT id, n, version, ?, body_start, body_end, topic, position, invalidated_at IS NULL"
+    " FROM memories WHERE id = ?"
 )
-_KEEP_OLD_TEXT = (
-    "UPDATE versions SET text = ?2 WHERE document = ?1 AND n = (SELECT max(n) FROM versions WHERE document = ?1)"
+# What came before a document was whole: versions of nothing.
+_NOTHING = (
+    "INSERT INTO past (document, n, version, body_start, body_end, topic, position, alive)"
+    " VALUES (?, ?, ?, 0, 0, ?, ?, 0)"
 )
 _TAG = "INSERT INTO memory_tags (tag, id) VALUES (?, ?)"
-_MARK = "INSERT INTO outbox (kind, key, n) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET n = excluded.n"
+_MARK: dict[Kind, str] = {
+    "mirror": "INSERT INTO to_mirror (topic, n) VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET n = excluded.n",
+    "embed": "INSERT OR IGNORE INTO to_embed (document, n) VALUES (?, ?)",
+}
+_UNMARK: dict[Kind, str] = {
+    "mirror": "DELETE FROM to_mirror WHERE topic = ? AND n = ?",
+    "embed": "DELETE FROM to_embed WHERE document = ? AND n = ?",
+}
+
+
+class Skipped(Enum):
+    """Why a change was not appended."""
+
+    KNOWN = "the log has it"
+    GAP = "changes of its origin before it are lacking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +70,7 @@ class Transaction:
     """The `tx` given to write functions: valid only inside them, on the writer's thread."""
 
     def __init__(
-        self, connection: apsw.Connection, counters: Counters | None = None, waiting: Sequence[Text] = ()
+        self, connection: apsw.Connection, counters: Counters | None = None, waiting: Waiting = NOTHING
     ) -> None:
         self.connection = connection
         self.counters = counters or Counters(connection)
@@ -65,43 +85,48 @@ class Transaction:
         """The counter the next change of an origin must carry."""
         return self.counters.last_counter(origin) + 1
 
-    def append_change(self, change: Change) -> int | None:
-        """Appends to the log and gives it the next place in the order; None when the log has it already."""
-        if self._known(change):
-            return None
-        self._append([change])
-        return self.counters.n
+    def append_change(self, change: Change) -> int | Skipped:
+        """Appends to the log the next change of its origin: its place there, or why it was not taken."""
+        following = self.next_counter(change.origin)
+        if change.counter != following:
+            return Skipped.KNOWN if change.counter < following else Skipped.GAP
+        return self.append_new([change])[0]
 
     def append_new(self, new: Sequence[Change]) -> range:
-        """Appends changes whose counters follow `next_counter`; their places in the log."""
-        first = self.counters.n + 1
-        self._append(new)
-        return range(first, self.counters.n + 1)
-
-    def _known(self, change: Change) -> bool:
-        if change.counter > self.counters.last_counter(change.origin):
-            return False
-        key = (change.origin, change.counter)
-        found = self.connection.execute("SELECT 1 FROM changes WHERE origin = ? AND counter = ?", key).fetchone()
-        return found is not None
-
-    def _append(self, new: Sequence[Change]) -> None:
-        n, seq = self.counters.n, self.counters.seq
+        """Appends changes of one origin whose counters follow `next_counter`; their places in the log."""
+        n = self.counters.n
         self._cursor.executemany(
             _APPEND,
             (
-                (n + i, c.origin, c.counter, c.document, c.kind, c.action, c.actor, c.reason, c.hlc, seq + i, c.update)
+                (n + i, c.origin, c.counter, c.document, c.kind, c.action, c.actor, c.reason, c.hlc, c.update)
                 for i, c in enumerate(new, start=1)
             ),
         )
-        self.counters.n, self.counters.seq = n + len(new), seq + len(new)
-        for change in new:
-            self.counters.saw(change.origin, change.counter)
+        self.counters.n += len(new)
+        if new:
+            origin = new[0].origin
+            self.counters.vector[origin] = new[-1].counter
+            if self.sole:
+                self.order.take(origin, 1, new[-1].counter)
+        return range(n + 1, self.counters.n + 1)
+
+    # -- the order
 
     @property
-    def seq(self) -> int:
-        """The last position of the committed order, the one of the change appended last."""
-        return self.counters.seq
+    def order(self) -> Order:
+        """The swarm's order, and the steps by which it grows."""
+        return self.counters.order
+
+    @property
+    def sole(self) -> bool:
+        """Whether this node alone decides the order: what is appended then takes the next position at once."""
+        return self.order.sole
+
+    def set_sole(self, sole: bool) -> None:
+        """Begins or ends deciding the order alone; at the beginning, what is pending gets its positions."""
+        self.order.set_sole(sole)
+        for origin, counter in sorted(self.counters.vector.items()) if sole else ():
+            self.order.take(origin, 1, counter)
 
     # -- documents
 
@@ -139,8 +164,9 @@ class Transaction:
         self.counters.slot += len(rows)
         slots = range(slot, slot + len(rows))
         cursor = self._cursor
-        cursor.executemany(_MEMORY, (bindings_of(row, slot, 1) for row, slot in zip(rows, slots, strict=True)))
-        cursor.executemany(_VERSION, (_version(row, n, 1) for row, n in zip(rows, places, strict=True)))
+        cursor.executemany(
+            _MEMORY, ((*bindings_of(row, slot, 1), n) for row, slot, n in zip(rows, slots, places, strict=True))
+        )
         if tags := [(tag, row.id) for row in rows for tag in set(row.tags)]:
             cursor.executemany(_TAG, tags)
         self.fulltext.put((slot, row.content) for row, slot in zip(rows, slots, strict=True) if row.indexed)
@@ -148,20 +174,27 @@ class Transaction:
         return slots
 
     def put_memory(self, row: MemoryRow, n: int) -> Placement:
-        """Puts a memory as change `n` left it; what it was before goes to its versions."""
+        """Puts a memory as change `n` left it; what it was before goes to its past."""
         old = self.memory(row.id)
         if old is None:
-            return Placement(self.put_new([row], [n])[0], 1, None)
-        if row.text != old.text:
-            self._cursor.execute(_KEEP_OLD_TEXT, (row.id, old.text))
+            return self._put_first(row, n)
+        self._cursor.execute(_KEEP, (old.text if row.text != old.text else None, row.id))
         slot, version = self._slot_after(old, row), old.version + 1
-        assignments = f"UPDATE memories SET ({COLUMNS}) = ({PLACEHOLDERS}) WHERE id = ?"
-        self._cursor.execute(assignments, (*bindings_of(row, slot, version), row.id))
-        self._cursor.execute(_VERSION, _version(row, n, version))
+        self._cursor.execute(_CHANGED, (*bindings_of(row, slot, version), n, row.id))
         self._retag(old, row)
         self._reindex(old, row, slot)
         self._mark_changed(old, row, n, slot)
         return Placement(slot, version, old)
+
+    def _put_first(self, row: MemoryRow, n: int) -> Placement:
+        """Puts a memory that has no row; changes that came before the one that made it are versions of nothing."""
+        slot = self.put_new([row], [n])[0]
+        earlier = [place for place in changes.places_of(self.connection, row.id) if place < n]
+        if earlier:
+            versions = ((row.id, place, at, row.topic, row.position) for at, place in enumerate(earlier, 1))
+            self._cursor.executemany(_NOTHING, versions)
+            self._cursor.execute("UPDATE memories SET version = ? WHERE id = ?", (len(earlier) + 1, row.id))
+        return Placement(slot, len(earlier) + 1, None)
 
     def refresh_memory(self, old: MemoryRow, row: MemoryRow) -> None:
         """Puts a memory whose file's defaults changed: other values, the same change and text, no new version."""
@@ -192,21 +225,21 @@ class Transaction:
     # -- the outbox
 
     def mark(self, kind: Kind, key: str, n: int) -> None:
-        """Asks a consumer for work; a mark already there moves on to change `n`."""
-        self._cursor.execute(_MARK, (kind, key, n))
+        """Asks a consumer for work; the mark of a file that is there already moves on to change `n`."""
+        self._cursor.execute(_MARK[kind], (key, n))
 
     def unmark(self, kind: Kind, key: str, n: int) -> bool:
         """Work done as of change `n`; False when more was asked for meanwhile and the mark stays."""
-        self.connection.execute("DELETE FROM outbox WHERE kind = ? AND key = ? AND n = ?", (kind, key, n))
+        self.connection.execute(_UNMARK[kind], (key, n))
         return self.connection.changes() > 0
 
     def _mark_new(self, rows: Sequence[MemoryRow], places: Sequence[int]) -> None:
         if not self.marking:
             return
         files = {row.topic: n for row, n in zip(rows, places, strict=True) if row.alive}
-        marks = [("mirror", topic, n) for topic, n in files.items()]
-        marks += [("embed", row.id, n) for row, n in zip(rows, places, strict=True) if row.indexed]
-        self._cursor.executemany(_MARK, marks)
+        self._cursor.executemany(_MARK["mirror"], files.items())
+        texts = ((row.id, n) for row, n in zip(rows, places, strict=True) if row.indexed)
+        self._cursor.executemany(_MARK["embed"], texts)
 
     def _mark_changed(self, old: MemoryRow, row: MemoryRow, n: int, slot: int) -> None:
         if not self.marking:
@@ -273,7 +306,3 @@ class Transaction:
     def committed(self) -> list[Callable[[], None]]:
         """The callbacks to run now that all is durable."""
         return self._callbacks
-
-
-def _version(row: MemoryRow, n: int, version: int) -> tuple[str | int, ...]:
-    return (row.id, n, version, row.body_start, row.body_end, row.topic, row.position, row.alive)

@@ -11,7 +11,7 @@ import apsw
 By = Literal["mirror", "disk", "late"]
 
 _WORD = 1 << 64
-_FILE = "topic, n, size, mtime_ns, inode, digest"
+_FILE = "topic, n, size, mtime_ns, ctime_ns, inode, digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class VaultFile:
     n: int
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
     digest: str
 
@@ -79,8 +80,8 @@ def count_files(connection: apsw.Connection) -> int:
 def put_vault_file(connection: apsw.Connection, file: VaultFile) -> None:
     """Remembers what a file is now, in place of what it was."""
     connection.execute(
-        f"INSERT OR REPLACE INTO vault_files ({_FILE}) VALUES (?, ?, ?, ?, ?, ?)",
-        (file.topic, file.n, file.size, file.mtime_ns, _signed(file.inode), file.digest),
+        f"INSERT OR REPLACE INTO vault_files ({_FILE}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (file.topic, file.n, file.size, file.mtime_ns, file.ctime_ns, _signed(file.inode), file.digest),
     )
 
 
@@ -107,9 +108,9 @@ def drop_vault_base(connection: apsw.Connection, base: VaultBase) -> None:
     connection.execute("DELETE FROM vault_bases WHERE topic = ? AND n = ? AND by = ?", (base.topic, base.n, base.by))
 
 
-def _file(row: tuple[str, int, int, int, int, str]) -> VaultFile:
-    topic, n, size, mtime_ns, inode, digest = row
-    return VaultFile(topic, n, size, mtime_ns, inode % _WORD, digest)
+def _file(row: tuple[str, int, int, int, int, int, str]) -> VaultFile:
+    topic, n, size, mtime_ns, ctime_ns, inode, digest = row
+    return VaultFile(topic, n, size, mtime_ns, ctime_ns, inode % _WORD, digest)
 
 
 def _signed(inode: int) -> int:

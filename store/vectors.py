@@ -36,9 +36,10 @@ class ActiveModel:
 
 @dataclass(frozen=True, slots=True)
 class Unembedded:
-    """A living memory whose text has no vectors under a model."""
+    """A living memory whose text has no vectors under a model; `n` is its last change."""
 
     id: str
+    n: int
     text_hash: bytes
     content: str
     speaker: str | None
@@ -142,11 +143,21 @@ def load(connection: apsw.Connection) -> Living | None:
 def missing(connection: apsw.Connection, model: str, limit: int) -> list[Unembedded]:
     """Living memories without vectors under a model, the newest first."""
     rows = connection.execute(
-        "SELECT m.id, m.text_hash, m.text, m.body_start, m.body_end, m.speaker"
+        "SELECT m.id, m.n, m.text_hash, m.text, m.body_start, m.body_end, m.speaker"
         f" FROM memories m WHERE {_SEARCHED} AND {_LACKS} ORDER BY m.slot DESC LIMIT :limit",
         {"model": model, "limit": limit},
     )
-    return [Unembedded(id, key, text[start:end], speaker) for id, key, text, start, end, speaker in rows]
+    return [Unembedded(id, n, key, text[start:end], speaker) for id, n, key, text, start, end, speaker in rows]
+
+
+def lacking(connection: apsw.Connection, model: str, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """Slots after one, and the texts' hashes, of living memories without vectors under a model."""
+    rows = connection.execute(
+        f"SELECT m.slot, m.text_hash FROM memories m WHERE m.slot > :after AND {_SEARCHED} AND {_LACKS}"
+        " ORDER BY m.slot LIMIT :limit",
+        {"model": model, "after": after, "limit": limit},
+    )
+    return [(slot, text_hash) for slot, text_hash in rows]
 
 
 def coverage(connection: apsw.Connection, model: str) -> Coverage:

@@ -9,17 +9,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 
 from hiveminddb.errors import Unavailable
+from hiveminddb.store import changes, commits
 from hiveminddb.store.counters import Counters
 from hiveminddb.store.failures import translated
-from hiveminddb.store.fulltext import MANY_TEXTS, Text
+from hiveminddb.store.fulltext import MANY_TEXTS, Waiting
 from hiveminddb.store.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -38,12 +40,24 @@ _CHECKPOINT_BUSY = 8000
 _IDLE_SECONDS = 0.05
 
 
+class Answer(Protocol):
+    """Who is told of an outcome on a loop's thread; a future of asyncio is one."""
+
+    def get_loop(self) -> asyncio.AbstractEventLoop: ...
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
 @dataclass(slots=True)
 class Job:
-    """A work and where its outcome goes: an asyncio future of a loop, or a thread's future."""
+    """A work and where its outcome goes: to a loop, or to a thread's future."""
 
     work: Work
-    answer: asyncio.Future[Any] | Future[Any]
+    answer: Answer | Future[Any]
     result: Any = None
     error: BaseException | None = None
 
@@ -60,9 +74,7 @@ class Job:
 class Writer:
     """Owns the writing connection; `start` and `stop` once each."""
 
-    def __init__(
-        self, connection: apsw.Connection, path: Path, on_commit: OnCommit | None, waiting: list[Text]
-    ) -> None:
+    def __init__(self, connection: apsw.Connection, path: Path, on_commit: OnCommit | None, waiting: Waiting) -> None:
         self._connection = connection
         self._path = path
         self._on_commit = on_commit
@@ -72,6 +84,8 @@ class Writer:
         self._counters: Counters | None = None
         self._waiting = waiting
         self._rested = True
+        self.sole = commits.sole(connection)
+        self._told = changes.last_change(connection)
         self._log_frames = 0
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
         connection.set_wal_hook(self._grown)
@@ -102,7 +116,7 @@ class Writer:
             going = None not in batch
             if jobs := [job for job in batch if job is not None]:
                 self._commit(jobs)
-            if len(self._waiting) >= MANY_TEXTS or (not jobs and not self._rested):
+            if len(self._waiting.texts) >= MANY_TEXTS or (not jobs and not self._rested):
                 self._index()
             if self._log_frames >= (_CHECKPOINT_BUSY if jobs else _CHECKPOINT_IDLE):
                 self._checkpoint()
@@ -121,27 +135,25 @@ class Writer:
             callbacks = self._transact(jobs)
         except (apsw.Error, OSError) as error:
             self._fail(jobs, error)
+            self._answer(jobs)
         else:
             self._after(callbacks)
-        self._answer(jobs)
+            self._answer(jobs)
+            self._tell()
 
     def _transact(self, jobs: list[Job]) -> list[Callable[[], None]]:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         tx = Transaction(connection, self._counters, self._waiting)
-        last = tx.counters.n
         for job in jobs:
             self._attempt(tx, job)
         if tx.fulltext.due:
             tx.flush_index()
         connection.execute("COMMIT")
         self._counters, self._waiting = tx.counters, tx.fulltext.waiting
-        self._rested = not self._waiting
-        callbacks = tx.committed()
-        if self._on_commit is not None and (n := tx.counters.n) > last:
-            on_commit = self._on_commit
-            callbacks.append(lambda: on_commit(n))
-        return callbacks
+        self._rested = not self._waiting.texts
+        self.sole = tx.sole
+        return tx.committed()
 
     def _attempt(self, tx: Transaction, job: Job) -> None:
         try:
@@ -171,6 +183,13 @@ class Writer:
                 callback()
             except Exception:  # the commit stands whatever a listener makes of it
                 logger.exception("event=after_commit_failed")
+
+    def _tell(self) -> None:
+        """Whoever has work to do for what is new comes after those who wait for an answer."""
+        counters = self._counters
+        if self._on_commit is not None and counters is not None and counters.n > self._told:
+            self._told = counters.n
+            self._after([partial(self._on_commit, counters.n)])
 
     def _answer(self, jobs: list[Job]) -> None:
         waiting: dict[asyncio.AbstractEventLoop, list[Job]] = {}

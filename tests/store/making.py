@@ -16,7 +16,7 @@ NODE = "node-a"
 HEADING = "## 2025-03-01 10:00:00 UTC\n\n"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
-PROJECTIONS = ("documents", "memories", "memory_tags", "versions")
+PROJECTIONS = ("documents", "memories", "memory_tags", "past")
 
 
 def new_id(random_: random.Random | None = None) -> str:
@@ -63,7 +63,7 @@ def add(tx: Transaction, *rows: MemoryRow) -> range:
 def alter(tx: Transaction, row: MemoryRow, action: str = "update") -> int:
     """Puts a row as the next change of its memory."""
     n = tx.append_change(change_of(row.id, tx.next_counter(NODE), action=action))
-    assert n is not None
+    assert isinstance(n, int)
     tx.put_document(row.id, "memory", n, b"state")
     tx.put_memory(row, n)
     return n

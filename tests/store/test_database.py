@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hiveminddb.errors import InvalidInput, StorageError, Unavailable
-from hiveminddb.store import changes
+from hiveminddb.store import changes, commits
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.memories import memory
 from hiveminddb.store.schema import open_reader
@@ -74,7 +74,7 @@ async def test_a_work_that_raises_is_undone_and_harms_no_other_of_its_batch(tmp_
         ]
         assert await find(database, "poison OR good1 OR good2") == ["good1", "good2"]
         # The numbers of the work undone were given out again: no gap.
-        assert await database.read(changes.last_seq) == await database.read(changes.last_change) == 2
+        assert await database.read(commits.last_seq) == await database.read(changes.last_change) == 2
 
 
 async def test_a_statement_sqlite_refuses_fails_its_own_work_only(tmp_path: Path) -> None:
@@ -100,6 +100,9 @@ async def test_callbacks_run_after_the_commit_in_order_and_before_the_caller_is_
     async with Database(tmp_path / "x.db", on_commit=seen.append) as database:
         other = await asyncio.to_thread(open_reader, tmp_path / "x.db")
         await database.write(work)
+        assert seen[:2] == [("first", 1), ("second", 1)]
+        # Whoever has work to do for it is told after the caller.
+        await database.write(lambda tx: None)
         assert seen == [("first", 1), ("second", 1), 1]
         await database.write(lambda tx: None)
         assert seen == [("first", 1), ("second", 1), 1]
@@ -159,7 +162,7 @@ async def test_the_queue_is_bounded_and_waiting_writers_get_through(tmp_path: Pa
     async with Database(tmp_path / "x.db") as database:
         gate = threading.Event()
         blocking = database.submit(lambda tx: gate.wait(30) and None)
-        waiting = [asyncio.ensure_future(database.write(lambda tx: tx.seq)) for _ in range(QUEUE_LIMIT * 2)]
+        waiting = [asyncio.ensure_future(database.write(lambda tx: tx.counters.n)) for _ in range(QUEUE_LIMIT * 2)]
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match="too many"):
             for _ in range(QUEUE_LIMIT * 2):

@@ -11,7 +11,7 @@ from hiveminddb.store import history, schema
 from hiveminddb.store.check import check
 from hiveminddb.store.memories import entries_of
 from hiveminddb.store.transaction import Transaction
-from tests.store.making import alter, dump, row_of
+from tests.store.making import alter, change_of, dump, row_of
 
 IDS = ("aaaa", "bbbb", "cccc")
 TOPICS = ("notes", "projects/x")
@@ -30,7 +30,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(steps)
 def test_every_text_a_file_ever_had_is_still_there(taken: list[tuple[str, str, str, str, bool, set[str]]]) -> None:
     """Against a model that writes down each file after each change."""
@@ -98,3 +98,26 @@ def test_what_failed_leaves_no_trace(tmp_path: Path) -> None:
     assert after == dump(fresh)
     connection.close()
     fresh.close()
+
+
+def test_a_change_that_got_its_place_before_the_one_it_builds_on_comes_after_it(tmp_path: Path) -> None:
+    connection = schema.open_writer(tmp_path / "x.db")
+    schema.migrate(connection)
+    tx = Transaction(connection)
+    tx.set_sole(False)
+    for change in (change_of("aaaa", 1, "late"), change_of("aaaa", 1, "early", action="update")):
+        tx.append_change(replace(change, hlc=change.hlc + (change.origin == "early")))
+    assert tx.order.take("early", 1, 1) and tx.order.take("late", 1, 1)
+    assert [(step.seq, step.action) for step in history.steps_of(connection, "aaaa")] == [(2, "add"), (1, "update")]
+    connection.close()
+
+
+def test_what_made_a_memory_comes_first_whatever_the_clocks_say(tmp_path: Path) -> None:
+    connection = schema.open_writer(tmp_path / "x.db")
+    schema.migrate(connection)
+    tx = Transaction(connection)
+    made, edited = change_of("aaaa", 1, "right"), change_of("aaaa", 1, "slow", action="update")
+    for change in (replace(made, hlc=900 << 16), replace(edited, hlc=1 << 16)):
+        tx.append_change(change)
+    assert [step.action for step in history.steps_of(connection, "aaaa")] == ["add", "update"]
+    connection.close()

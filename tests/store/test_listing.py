@@ -63,7 +63,7 @@ def meets(row: MemoryRow, filters: Filters) -> bool:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(some_rows, some_filters, st.integers(1, 7))
 def test_the_pages_are_the_whole_list_once(rows: list[MemoryRow], filters: Filters, limit: int) -> None:
     with TemporaryDirectory() as folder:

@@ -68,7 +68,7 @@ def stocked(history: list[MemoryRow]) -> Searched:
     return store
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(histories(), FILTERS, TEXTS)
 def test_only_memories_that_meet_the_filters_are_found_and_all_of_them_may_be(
     history: list[MemoryRow], filters: Filters, text: str
@@ -82,7 +82,7 @@ def test_only_memories_that_meet_the_filters_are_found_and_all_of_them_may_be(
     assert set(store.ids(text, filters=filters)) <= allowed
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(histories(), st.lists(TEXTS, min_size=1, max_size=3))
 def test_an_index_kept_up_answers_as_one_loaded_anew(history: list[MemoryRow], texts: list[str]) -> None:
     store = stocked(history)
@@ -93,7 +93,7 @@ def test_an_index_kept_up_answers_as_one_loaded_anew(history: list[MemoryRow], t
         assert search(store.connection, store.index, query) == search(store.connection, loaded, query)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(histories(), TEXTS)
 def test_postings_read_before_a_change_are_brought_up_to_date(history: list[MemoryRow], text: str) -> None:
     store = Searched()
@@ -104,7 +104,7 @@ def test_postings_read_before_a_change_are_brought_up_to_date(history: list[Memo
         assert kept_up == search(store.connection, Index.load(store.connection), query)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text(max_size=300), st.sampled_from(["hybrid", "lexical", "vector"]))
 def test_any_text_is_a_legal_query(text: str, mode: Mode) -> None:
     store = Searched()

@@ -13,7 +13,7 @@ from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.memories import entries_of, invalidated_of, memories, memory
 from hiveminddb.store.outbox import Mark
 from hiveminddb.store.rows import to_memory
-from hiveminddb.store.transaction import Placement, Transaction
+from hiveminddb.store.transaction import Placement, Skipped, Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile, vault_bases, vault_file, vault_files
 from tests.store.making import add, alter, change_of, find, row_of
 
@@ -24,15 +24,24 @@ async def test_a_change_known_already_is_not_appended_again(tmp_path: Path) -> N
     async with Database(tmp_path / "x.db") as database:
         append = database.write
         assert await append(lambda tx: tx.append_change(change_of("doc1", 1))) == 1
-        assert await append(lambda tx: tx.append_change(change_of("doc1", 1))) is None
-        assert await append(lambda tx: tx.append_change(change_of("doc1", 7, origin="peer"))) == 2
-        # Counters of a peer may come with gaps, and the gaps later.
-        assert await append(lambda tx: tx.append_change(change_of("doc1", 3, origin="peer"))) == 3
-        assert await append(lambda tx: tx.append_change(change_of("doc1", 3, origin="peer"))) is None
-        assert await append(lambda tx: (tx.next_counter("node-a"), tx.next_counter("peer"), tx.seq)) == (2, 8, 3)
-        assert [c.counter for c in await database.read(lambda c: changes.changes_of(c, "doc1"))] == [1, 7, 3]
-        assert [c.counter for c in await database.read(lambda c: changes.changes_of(c, "doc1", 2))] == [1, 7]
-        assert await database.read(changes.last_hlc) == 7 << 16
+        assert await append(lambda tx: tx.append_change(change_of("doc1", 1))) is Skipped.KNOWN
+        assert await append(lambda tx: tx.append_change(change_of("doc1", 1, origin="peer"))) == 2
+        assert await append(lambda tx: tx.append_change(change_of("doc1", 2, origin="peer"))) == 3
+        assert await append(lambda tx: tx.append_change(change_of("doc1", 1, origin="peer"))) is Skipped.KNOWN
+        assert await append(lambda tx: (tx.next_counter("node-a"), tx.next_counter("peer"), tx.order.seq)) == (2, 3, 3)
+        assert [c.counter for c in await database.read(lambda c: changes.changes_of(c, "doc1"))] == [1, 1, 2]
+        assert [c.counter for c in await database.read(lambda c: changes.changes_of(c, "doc1", 2))] == [1, 1]
+        assert await database.read(changes.last_hlc) == 2 << 16
+
+
+async def test_a_change_beyond_a_gap_is_not_taken(tmp_path: Path) -> None:
+    async with Database(tmp_path / "x.db") as database:
+        append = database.write
+        assert await append(lambda tx: tx.append_change(change_of("doc1", 2, origin="peer"))) is Skipped.GAP
+        assert await append(lambda tx: tx.append_change(change_of("doc1", 1, origin="peer"))) == 1
+        assert await append(lambda tx: tx.append_change(change_of("doc1", 3, origin="peer"))) is Skipped.GAP
+        assert await append(lambda tx: tx.append_change(change_of("doc1", 2, origin="peer"))) == 2
+        assert await database.read(changes.version_vector) == {"peer": 2}
 
 
 async def test_counters_go_on_after_reopening(tmp_path: Path) -> None:
@@ -89,7 +98,7 @@ async def test_a_new_text_gets_a_new_slot_and_the_old_text_is_kept(tmp_path: Pat
 
     def put(tx: Transaction) -> Placement:
         n = tx.append_change(change_of("idid", tx.next_counter("node-a"), action="update", reason="ripe"))
-        assert n is not None
+        assert isinstance(n, int)
         return tx.put_memory(second, n)
 
     async with Database(tmp_path / "x.db") as database:
@@ -151,20 +160,25 @@ async def test_the_outbox_is_marked_where_a_file_or_a_text_changed(tmp_path: Pat
         assert await database.write(lambda tx: tx.unmark("mirror", "moved", 3)) is False
         assert await database.write(lambda tx: tx.unmark("mirror", "moved", 4)) is True
         assert await database.read(lambda c: outbox.pending_count(c, "mirror")) == 1
-        assert await database.read(lambda c: outbox.pending_mark(c, "mirror", "moved")) is None
+        assert await database.read(lambda c: outbox.pending_mark(c, "moved")) is None
 
 
 async def test_the_outbox_is_paged_oldest_first(tmp_path: Path) -> None:
     async with Database(tmp_path / "x.db") as database:
         await database.write(lambda tx: add(tx, *(row_of(key, key) for key in "abcde")))
-        await database.write(lambda tx: tx.mark("embed", "a", 9))
+        for topic, n in (("x", 7), ("y", 7), ("z", 6), ("v", 8)):
+            await database.write(partial(Transaction.mark, kind="mirror", key=topic, n=n))
         first = await database.read(lambda c: outbox.pending(c, "embed", 2))
-        assert first == [Mark(2, "embed", "a", 9), Mark(3, "embed", "b", 2)]
-        rest = await database.read(lambda c: outbox.pending(c, "embed", 9, after=3))
+        assert first == [Mark("embed", "a", 1), Mark("embed", "b", 2)]
+        rest = await database.read(lambda c: outbox.pending(c, "embed", 9, after=first[-1]))
         assert [mark.key for mark in rest] == ["c", "d", "e"]
+        files = await database.read(lambda c: outbox.pending(c, "mirror", 3))
+        assert [(mark.key, mark.n) for mark in files] == [("notes", 5), ("z", 6), ("x", 7)]
+        rest = await database.read(lambda c: outbox.pending(c, "mirror", 3, after=files[-1]))
+        assert [(mark.key, mark.n) for mark in rest] == [("y", 7), ("v", 8)]
 
 
-async def test_the_feed_tells_where_a_memory_was_then(tmp_path: Path) -> None:
+async def test_the_feed_tells_where_a_memory_is_now(tmp_path: Path) -> None:
     row = row_of("idid", "apples")
     async with Database(tmp_path / "x.db") as database:
         await database.write(lambda tx: add(tx, row))
@@ -172,7 +186,7 @@ async def test_the_feed_tells_where_a_memory_was_then(tmp_path: Path) -> None:
         await database.write(lambda tx: tx.append_change(change_of("chan", 3, kind="channel")))
         lines = await database.read(lambda c: changes.feed(c, 0, 10))
         assert [(line.n, line.seq, line.action, line.topic) for line in lines] == [
-            (1, 1, "add", "notes"),
+            (1, 1, "add", "moved"),
             (2, 2, "move", "moved"),
             (3, 3, "add", None),
         ]
@@ -187,7 +201,7 @@ def put_bases(tx: Transaction, *bases: VaultBase) -> None:
 
 
 async def test_the_vaults_state_is_kept_with_inodes_of_64_bits(tmp_path: Path) -> None:
-    file = VaultFile("notes", 3, 10, 1_700_000_000_000_000_001, (1 << 64) - 2, "digest")
+    file = VaultFile("notes", 3, 10, 1_700_000_000_000_000_001, 1_700_000_000_000_000_002, (1 << 64) - 2, "digest")
     async with Database(tmp_path / "x.db") as database:
         await database.write(lambda tx: tx.put_vault_file(replace(file, n=1)))
         await database.write(lambda tx: tx.put_vault_file(file))
