@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from hiveminddb.daemon.entries import Author, NewEntry
 from hiveminddb.daemon.intents import Draft
-from hiveminddb.daemon.pipeline import Author, NewEntry, Pipeline
-from hiveminddb.daemon.projection import ENTRY, HEAD, metadata_fields
+from hiveminddb.daemon.pipeline import Pipeline
+from hiveminddb.daemon.projection import ENTRY, HEAD, HEAD_POSITION, metadata_fields
 from hiveminddb.store import memories, topic_files
 from hiveminddb.store.rows import MemoryRow, to_microseconds
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync import position
 from hiveminddb.vault import markdown
 from hiveminddb.vault.topics import Topics
-
-# Sorts before every position an entry can have: a head always stands first.
-HEAD_POSITION = "0"
 
 # Who made a change, where the caller does not say.
 CALLER = "api"
@@ -47,7 +45,7 @@ def opening(tx: Transaction, topic: str, title: str, actor: str) -> list[NewEntr
     """The head that a topic without a living entry begins with; nothing where it has one."""
     if not topic_files.is_empty(tx.connection, topic):
         return []
-    return [NewEntry(markdown.new_file(title), head_fields(topic), Author(actor, "topic opened"))]
+    return [NewEntry(markdown.new_file(title), head_fields(topic), Author(actor, "topic opened"), equals=0)]
 
 
 def head_fields(topic: str) -> dict[str, Any]:

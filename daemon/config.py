@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hiveminddb.daemon import embedding_spec
-from hiveminddb.daemon.embedding_spec import EmbeddingSpec, LocalModel, NoModel
+from hiveminddb.daemon.embedding import spec as embedding_spec
+from hiveminddb.daemon.embedding.spec import EmbeddingSpec, LocalModel, NoModel
 from hiveminddb.errors import InvalidConfig
 
 CONFIG_FILE = "config.toml"
+DEFAULT = "default"
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+# A key that lets machines in unattended is no word that one guesses in a few tries.
+SHORTEST_KEY = 12
+LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,19 @@ class Config:
     vault: Path
     listen_addr: Address
     peer_addr: Address
+    peers: tuple[Address, ...]
+    swarm_key: str
+    name: str
     embedding_model: EmbeddingSpec
     llm_provider: str
     llm_model: str
     llm_api_key: str
     log_level: str
     settings: tuple[Setting, ...]
+
+    def chosen(self, name: str) -> bool:
+        """Whether somebody gave the setting a value; where nobody did, the daemon may do otherwise."""
+        return any(setting.name == name and setting.source != DEFAULT for setting in self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +112,9 @@ def _options(environment: Mapping[str, str]) -> tuple[_Option, ...]:
         _Option("vault", "~/HiveMind", _path, ("HIVEMIND_VAULT", "AGENT_MEMORY_DIR")),
         _Option("listen_addr", "127.0.0.1:8100", _address, ("HIVEMIND_LISTEN_ADDR",)),
         _Option("peer_addr", "0.0.0.0:8101", _address, ("HIVEMIND_PEER_ADDR",)),
+        _Option("peers", "", _addresses, ("HIVEMIND_PEERS",), _addresses_shown),
+        _Option("swarm_key", "", _swarm_key, ("HIVEMIND_SWARM_KEY",), _secret_shown),
+        _Option("name", _host_name(), _name, ("HIVEMIND_NAME",)),
         _Option("embedding_model", "", model, (embedding_spec.VARIABLE,), _model_shown),
         _Option("llm_provider", "", str, ("HIVEMIND_LLM_PROVIDER",)),
         _Option("llm_model", "", str, ("HIVEMIND_LLM_MODEL",)),
@@ -116,14 +132,15 @@ def _given(
     for name in option.environment:
         if environment.get(name):
             return _Given(environment[name], name)
-    return file.get(option.name) or _Given(option.default, "default")
+    return file.get(option.name) or _Given(option.default, DEFAULT)
 
 
 def _parsed(option: _Option, given: _Given) -> Any:
     try:
         return option.parse(given.value)
     except ValueError as error:
-        message = f"{option.name} is {given.value!r}, from {given.source}: not understood"
+        value = "not shown" if option.show is _secret_shown else repr(given.value)
+        message = f"{option.name} is {value}, from {given.source}: not understood"
         raise InvalidConfig(message, f"give {error}") from error
     except InvalidConfig as error:
         raise InvalidConfig(f"{error.message} (setting {option.name}, from {given.source})", error.hint) from error
@@ -138,12 +155,18 @@ def _read_file(path: Path, options: tuple[_Option, ...]) -> dict[str, _Given]:
         raise InvalidConfig(f"cannot read {path}: {error}", "mend the file or move it away") from error
     # The file is found by the data folder, so it cannot name another.
     known = {option.name for option in options} - {"data_dir"}
-    for name, value in values.items():
+    for name in values:
         if name not in known:
             raise InvalidConfig(f"unknown setting `{name}` in {path}", f"known there: {', '.join(sorted(known))}")
-        if not isinstance(value, str):
-            raise InvalidConfig(f"{name} in {path} is {value!r}, not text", f'write it as {name} = "…"')
-    return {name: _Given(value, str(path)) for name, value in values.items()}
+    return {name: _Given(_text(name, value, path), str(path)) for name, value in values.items()}
+
+
+def _text(name: str, value: Any, path: Path) -> str:
+    if name == "peers" and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ",".join(value)
+    if not isinstance(value, str):
+        raise InvalidConfig(f"{name} in {path} is {value!r}, not text", f'write it as {name} = "…"')
+    return value
 
 
 def _path(text: str) -> Path:
@@ -161,6 +184,36 @@ def _address(text: str) -> Address:
     if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
         raise ValueError("host:port, such as 127.0.0.1:8100 or [::1]:8100")
     return Address(host, int(port))
+
+
+def _addresses(text: str) -> tuple[Address, ...]:
+    addresses = tuple(dict.fromkeys(_address(part) for part in text.replace(",", " ").split()))
+    if any(address.port == 0 for address in addresses):
+        raise ValueError("host:port of each peer, such as desk.local:8101; port 0 is nobody's")
+    return addresses
+
+
+def _addresses_shown(addresses: tuple[Address, ...]) -> str:
+    return ", ".join(map(str, addresses))
+
+
+def _swarm_key(text: str) -> str:
+    if text and len(text) < SHORTEST_KEY:
+        raise ValueError(f"{SHORTEST_KEY} characters or more, the same on all machines, such as: openssl rand -hex 16")
+    return text
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
+        raise ValueError(f"1 to {LONGEST_NAME} characters that can be printed, such as desk")
+    return name
+
+
+def _host_name() -> str:
+    """What the machine calls itself, as far as it will do for a name."""
+    name = socket.gethostname().partition(".")[0]
+    return "".join(char for char in name if char.isprintable()).strip()[:LONGEST_NAME] or "node"
 
 
 def _level(text: str) -> str:

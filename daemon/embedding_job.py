@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from hiveminddb.daemon.commits import Bell
-from hiveminddb.daemon.embedding import Embedder, Vectors
+from hiveminddb.daemon.embedding.embedder import Embedder, Vectors
 from hiveminddb.daemon.recall import IndexInUse
 from hiveminddb.daemon.supervision import supervised
 from hiveminddb.errors import Unavailable
-from hiveminddb.store import memories, outbox, vectors
+from hiveminddb.model import NodeId
+from hiveminddb.store import changes, memories, outbox, vectors
 from hiveminddb.store.cues import embedding_text
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.outbox import Mark
@@ -43,6 +44,7 @@ PAUSE_SECONDS = 2.0
 @dataclass(frozen=True, slots=True)
 class _Task:
     mark: Mark
+    origin: NodeId
     text_hash: bytes
     text: str
 
@@ -54,11 +56,26 @@ class _Work:
     settled: Sequence[Mark]
 
 
+class Exchange(Protocol):
+    """The nodes that make vectors, too."""
+
+    def waits_for(self, origin: NodeId, n: int) -> bool:
+        """Whether the text that change `n` of that node made is left to it for the time being."""
+        ...
+
+    def made(self, model: str, passages: Iterable[tuple[bytes, Vectors]]) -> None:
+        """Vectors that were made here, for whoever wants them."""
+        ...
+
+
 class EmbeddingJob:
     """Runs inside `async with`; `idle` tells when everything written so far has vectors."""
 
-    def __init__(self, database: Database, in_use: IndexInUse, embedder: Embedder, setting: str, bell: Bell) -> None:
+    def __init__(
+        self, database: Database, in_use: IndexInUse, embedder: Embedder, setting: str, bell: Bell, exchange: Exchange
+    ) -> None:
         self._database, self._in_use, self._embedder, self._bell = database, in_use, embedder, bell
+        self._exchange = exchange
         self._setting = setting
         # Texts the model could not take: they are not asked for again.
         self._set_aside: set[bytes] = set()
@@ -88,27 +105,56 @@ class EmbeddingJob:
                 self._bell.ring()
                 await self._progress.wait()
 
+    @property
+    def model(self) -> str:
+        """The model whose vectors are made here, empty while there is none."""
+        return self._embedder.model_id if self._embedder.dim is not None else ""
+
+    @property
+    def dimensions(self) -> int | None:
+        """The length of its vectors."""
+        return self._embedder.dim
+
+    async def keep(self, made: Sequence[tuple[bytes, Vectors]]) -> None:
+        """Vectors that another node has made with the same model, by the hash of their text."""
+
+        def store(tx: Transaction) -> None:
+            for text_hash, passages in made:
+                if vectors.stored(tx.connection, text_hash, self.model) is None:
+                    self._show(tx, vectors.put(tx.connection, text_hash, self.model, passages), passages)
+
+        await self._database.write(store)
+        self._bell.ring()
+
     async def _run(self) -> None:
-        after = 0
+        after: Mark | None = None
         while True:
             if not await self._ready():
                 await self._pause()
                 continue
             work = await self._database.read(partial(_next_work, after, self._embedder.model_id))
             if not work.tasks and not work.settled:
-                after = 0
+                after = None
                 await self._complete()
                 await self._pause()
                 continue
-            after = max(mark.id for mark in (*work.settled, *(task.mark for task in work.tasks)))
+            after = max((*work.settled, *(task.mark for task in work.tasks)), key=lambda mark: mark.n)
+            work = self._own_part(work)
             try:
                 found = await self._embedder.embed_texts([task.text for task in work.tasks])
             except Unavailable:
-                after = 0
+                after = None
                 await self._pause()
                 continue
-            await self._database.write(partial(self._store, work, found))
+            if work.tasks or work.settled:
+                await self._database.write(partial(self._store, work, found))
+            made = zip(work.tasks, found, strict=True)
+            self._exchange.made(self.model, [(task.text_hash, it) for task, it in made if len(it)])
             await self._tell()
+
+    def _own_part(self, work: _Work) -> _Work:
+        """Without the texts whose vectors another node is about to send."""
+        return _Work([it for it in work.tasks if not self._exchange.waits_for(it.origin, it.mark.n)], work.settled)
 
     async def _pause(self) -> None:
         await self._tell()
@@ -141,7 +187,7 @@ class EmbeddingJob:
         lacking = vectors.missing(tx.connection, self._embedder.model_id, AT_ONCE)
         wanted = [memory for memory in lacking if memory.text_hash not in self._set_aside]
         for memory in wanted:
-            tx.mark("embed", memory.id, tx.counters.n)
+            tx.mark("embed", memory.id, memory.n)
         return len(wanted)
 
     async def _turn_to(self, model: ActiveModel) -> None:
@@ -190,14 +236,15 @@ def _waiting(connection: Connection) -> bool:
     return outbox.pending_count(connection, "embed") > 0
 
 
-def _next_work(after: int, model: str, connection: Connection) -> _Work:
+def _next_work(after: Mark | None, model: str, connection: Connection) -> _Work:
     marks = outbox.pending(connection, "embed", BATCH, after)
     rows = memories.memories(connection, [mark.key for mark in marks])
+    origins = changes.origins(connection, [mark.n for mark in marks])
     tasks, settled = [], []
     for mark in marks:
         row = rows.get(mark.key)
         if row is None or not row.indexed or vectors.stored(connection, row.text_hash, model) is not None:
             settled.append(mark)
         else:
-            tasks.append(_Task(mark, row.text_hash, embedding_text(row.content, row.speaker)))
+            tasks.append(_Task(mark, origins[mark.n], row.text_hash, embedding_text(row.content, row.speaker)))
     return _Work(tasks, settled)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from hiveminddb.answers import FeedChange, Line, TopicCount, TopicText
-from hiveminddb.daemon import authoring, editing, retiring
-from hiveminddb.daemon.adding import Adding
+from hiveminddb.answers import FeedChange, Imported, Line, TopicText
+from hiveminddb.daemon import authoring, editing, past, retiring
+from hiveminddb.daemon.adding import Adding, receipt
 from hiveminddb.daemon.embedding_job import EmbeddingJob
-from hiveminddb.daemon.intents import Blame, Draft, Filters, Patch, Search
-from hiveminddb.daemon.pipeline import Author, Pipeline
+from hiveminddb.daemon.entries import Author
+from hiveminddb.daemon.guarantees import Acknowledging
+from hiveminddb.daemon.intents import Blame, Draft, Filters, ImportFile, Patch, Search
+from hiveminddb.daemon.mirror.takein import file_text
+from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.recall import Recall, store_filters
-from hiveminddb.daemon.takein import file_text
+from hiveminddb.daemon.swarm_cases import Ack, ClaimCases, SwarmCases
 from hiveminddb.daemon.upkeep import Upkeep
-from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, Written
+from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, TopicWritten, Written
 from hiveminddb.errors import Conflict, InvalidInput, NotFound
 from hiveminddb.model import Action, DocumentId, Memory, Topic, Version
 from hiveminddb.store import changes, history, listing, memories, topic_files, vault_state
@@ -43,21 +47,26 @@ class Memories:
         recall: Recall,
         embedding: EmbeddingJob,
         upkeep: Upkeep,
+        swarm: SwarmCases,
+        claims: ClaimCases,
+        acks: Acknowledging,
     ) -> None:
         self._database, self._pipeline, self._topics = database, pipeline, topics
         self._adding = Adding(database, pipeline, topics)
-        self._recall, self._embedding = recall, embedding
+        self._recall, self._embedding, self._upkeep = recall, embedding, upkeep
+        self.swarm, self.claims, self._acks = swarm, claims, acks
         self.status = upkeep.status
-        self.import_files = upkeep.import_files
         self.resolve_vault = upkeep.resolve_vault
         self.doctor = upkeep.doctor
 
-    async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False) -> Added:
+    async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False, ack: Ack = "auto") -> Added:
         """New memories at the end of their topics; answered when they are durable, or have vectors where asked."""
+        self._acks.begin(ack)
         added = await self._adding.add(drafts)
+        receipt = await self._acks.end(added.receipt, added.counter, ack)
         if wait_vectors:
             await self._embedding.idle()
-        return Added(tuple(map(to_memory, added.rows)), Receipt("committed", added.seq))
+        return Added(tuple(map(to_memory, added.rows)), receipt)
 
     async def get(self, id: str) -> Memory:
         return to_memory(await self._database.read(lambda db: _row(memories.memory(db, memories.resolve_id(db, id)))))
@@ -69,26 +78,18 @@ class Memories:
         )
         return Page(tuple(map(to_memory, page.rows)), page.cursor, total)
 
-    async def update(self, id: str, patch: Patch, blame: Blame) -> Written:
+    async def update(self, id: str, patch: Patch, blame: Blame, ack: Ack = "auto") -> Written:
         """Another content, other fields, another topic; Conflict on an invalidated memory or a stale version."""
-        return await self._change(id, lambda tx, row: self._patched(tx, row, patch, _author(blame)))
+        return await self._change(id, lambda tx, row: self._patched(tx, row, patch, _author(blame)), ack)
 
-    async def forget(self, id: str, blame: Blame) -> Written:
-        return await self._change(id, lambda tx, row: retiring.retire(tx, self._pipeline, row, _author(blame)))
+    async def forget(self, id: str, blame: Blame, ack: Ack = "auto") -> Written:
+        return await self._change(id, lambda tx, row: retiring.retire(tx, self._pipeline, row, _author(blame)), ack)
 
-    async def restore(self, id: str, blame: Blame) -> Written:
-        return await self._change(id, lambda tx, row: retiring.revive(tx, self._pipeline, row, _author(blame)))
+    async def restore(self, id: str, blame: Blame, ack: Ack = "auto") -> Written:
+        return await self._change(id, lambda tx, row: retiring.revive(tx, self._pipeline, row, _author(blame)), ack)
 
     async def history(self, id: str) -> Sequence[Version]:
-        rows = await self._database.read(lambda db: history.versions_of(db, memories.resolve_id(db, id)))
-        olds = [None, *(row.content for row in rows)]
-        return [
-            Version(
-                row.version, row.action, old, row.content, row.reason, row.actor,
-                to_datetime(to_microseconds(row.hlc)), row.seq,
-            )
-            for old, row in zip(olds, rows, strict=False)
-        ]  # fmt: skip
+        return await self._database.read(lambda db: past.versions(history.steps_of(db, memories.resolve_id(db, id))))
 
     async def search(self, search: Search) -> Found:
         return await self._recall.search(search)
@@ -111,15 +112,18 @@ class Memories:
             raise NotFound(f"topic not found: {name}", "list the topics there are with `hmd topics`")
         return TopicText(topic, path_of(topic), file_text(rows), tuple(to_memory(row) for row in rows if row.listed))
 
-    async def forget_topic(self, name: str, blame: Blame) -> TopicCount:
+    async def forget_topic(self, name: str, blame: Blame, ack: Ack = "auto") -> TopicWritten:
         topic = self._topics.resolve(name)
-        count, _ = await self._write(lambda tx: self._retired(tx, topic, name, _author(blame)))
-        return TopicCount(topic, count)
+        return TopicWritten(topic, *await self._write(lambda tx: self._retired(tx, topic, name, _author(blame)), ack))
 
-    async def restore_topic(self, name: str, blame: Blame) -> TopicCount:
+    async def restore_topic(self, name: str, blame: Blame, ack: Ack = "auto") -> TopicWritten:
         topic = self._topics.resolve(name)
-        count, _ = await self._write(lambda tx: self._revived(tx, topic, name, _author(blame)))
-        return TopicCount(topic, count)
+        return TopicWritten(topic, *await self._write(lambda tx: self._revived(tx, topic, name, _author(blame)), ack))
+
+    async def import_files(self, files: Sequence[ImportFile], ack: Ack = "auto") -> Imported:
+        """Take markdown files in as they are; what a topic has already is not added twice."""
+        imported, receipt = await self._write(lambda tx: self._upkeep.imported(tx, files), ack)
+        return dataclasses.replace(imported, status=receipt.status, seq=receipt.seq)
 
     async def lines(self, keyword: str) -> Sequence[Line]:
         """Lines of living files that hold the keyword, letter case aside; at most MOST_LINES of them."""
@@ -143,17 +147,21 @@ class Memories:
             for row in rows
         ]  # fmt: skip
 
-    async def _write(self, work: Callable[[Transaction], T]) -> tuple[T, Receipt]:
-        def with_receipt(tx: Transaction) -> tuple[T, Receipt]:
-            return work(tx), Receipt("committed", tx.seq)
+    async def _write(self, work: Callable[[Transaction], T], ack: Ack) -> tuple[T, Receipt]:
+        def with_receipt(tx: Transaction) -> tuple[T, int, Receipt]:
+            result, node = work(tx), self._pipeline.node
+            counter = tx.next_counter(node) - 1
+            return result, counter, receipt(tx, node, counter)
 
-        return await self._database.write(with_receipt)
+        self._acks.begin(ack)
+        result, counter, now = await self._database.write(with_receipt)
+        return result, await self._acks.end(now, counter, ack)
 
-    async def _change(self, id: str, work: Callable[[Transaction, MemoryRow], MemoryRow]) -> Written:
+    async def _change(self, id: str, work: Callable[[Transaction, MemoryRow], MemoryRow], ack: Ack) -> Written:
         def on_row(tx: Transaction) -> MemoryRow:
             return work(tx, _row(tx.memory(memories.resolve_id(tx.connection, id))))
 
-        row, receipt = await self._write(on_row)
+        row, receipt = await self._write(on_row, ack)
         return Written(to_memory(row), receipt)
 
     def _patched(self, tx: Transaction, row: MemoryRow, patch: Patch, author: Author) -> MemoryRow:

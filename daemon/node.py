@@ -11,22 +11,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hiveminddb.daemon.api import Api
-from hiveminddb.daemon.commits import Bell, Commits
+from hiveminddb.daemon.api.api import Api
+from hiveminddb.daemon.api.routes_node import Health
+from hiveminddb.daemon.api.security import guard_for
+from hiveminddb.daemon.api.server import serving
+from hiveminddb.daemon.commits import Bell, Chime, Commits
 from hiveminddb.daemon.config import Config
-from hiveminddb.daemon.embedding import Embedder
+from hiveminddb.daemon.embedding.embedder import Embedder
+from hiveminddb.daemon.embedding.spec import NoModel, named, open_embedder, parse
 from hiveminddb.daemon.embedding_job import SETTING, EmbeddingJob
-from hiveminddb.daemon.embedding_spec import NoModel, named, open_embedder, parse
+from hiveminddb.daemon.guarantees import Acknowledging
+from hiveminddb.daemon.intake import Intake
 from hiveminddb.daemon.lock import data_lock, vault_lock
 from hiveminddb.daemon.memories import Memories
-from hiveminddb.daemon.mirror import VAULT_ID, Mirror
+from hiveminddb.daemon.mirror.mirror import VAULT_ID, Mirror
+from hiveminddb.daemon.mirror.settling import Settler
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.presence import announced
 from hiveminddb.daemon.recall import IndexInUse, Recall
-from hiveminddb.daemon.routes_node import Health
-from hiveminddb.daemon.security import guard_for
-from hiveminddb.daemon.server import serving
-from hiveminddb.daemon.settling import Settler
+from hiveminddb.daemon.swarm.swarm import Bells, Swarm
 from hiveminddb.daemon.tails import Tails
 from hiveminddb.daemon.upkeep import VERSION, Parts, Upkeep
 from hiveminddb.errors import InvalidConfig
@@ -75,8 +78,10 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
     """The daemon, serving while inside; gives the tasks whose end is its end."""
     async with AsyncExitStack() as stack:
         stack.enter_context(data_lock(config.data_dir))
-        identity = node_id(load_or_create(config.data_dir / KEY))
-        database = await stack.enter_async_context(Database(config.data_dir / DATABASE))
+        key = load_or_create(config.data_dir / KEY)
+        identity = node_id(key)
+        chime = Chime()
+        database = await stack.enter_async_context(Database(config.data_dir / DATABASE, chime.ring))
         loaded = await database.read(_load)
         # What has just been loaded stays: no collection needs to look at it again.
         gc.freeze()
@@ -84,26 +89,33 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         embedder = await stack.enter_async_context(open_embedder(config.embedding_model))
         former = await _former(stack, config, loaded)
         in_use, mirror_bell, embed_bell = IndexInUse(loaded.index, loaded.model), Bell(), Bell()
-        tails = Tails()
-        pipeline = Pipeline(identity, Clock(loaded.last_hlc), Commits(in_use, tails, [mirror_bell, embed_bell]))
+        tails, bells = Tails(), Bells(Bell(), Bell())
+        # This node's own times only grow, however wrong the clock was or is.
+        clock = Clock(await database.read(lambda db: changes.last_hlc_of(db, identity)))
+        clock.witness(loaded.last_hlc)
+        chime.add(mirror_bell, embed_bell, bells.ordering, bells.knowledge)
+        pipeline = Pipeline(identity, clock, Commits(in_use, tails))
+        swarm = await stack.enter_async_context(Swarm(config, key, database, Intake(pipeline, loaded.topics), bells))
         embedding = await stack.enter_async_context(
-            EmbeddingJob(database, in_use, embedder, named(config.embedding_model), embed_bell)
+            EmbeddingJob(database, in_use, embedder, named(config.embedding_model), embed_bell, swarm.exchange)
         )
+        swarm.exchange.serve(embedding)
         settler = Settler(pipeline, loaded.topics, tails)
         mirror = await stack.enter_async_context(Mirror(database, settler, tails, vault, mirror_bell))
         recall = Recall(database, in_use, embedder, former, loaded.topics)
         upkeep = Upkeep(
             Parts(
                 identity, config.data_dir, config.vault, database, pipeline, loaded.topics, recall, in_use, embedder,
-                mirror,
+                mirror, swarm.desk,
             )
         )  # fmt: skip
-        cases = Memories(database, pipeline, loaded.topics, recall, embedding, upkeep)
+        acks = Acknowledging(swarm.has_quorum, swarm.placed)
+        cases = Memories(database, pipeline, loaded.topics, recall, embedding, upkeep, swarm.desk, swarm.claims, acks)
         api = _api(config, cases, identity)
         address = await stack.enter_async_context(serving(api, config.listen_addr))
         stack.enter_context(announced(config.data_dir, address.url, VERSION))
         log.info("ready node=%s url=%s vault=%s", identity, address.url, config.vault)
-        yield [*mirror.tasks, embedding.task]
+        yield [*mirror.tasks, embedding.task, *swarm.tasks]
 
 
 async def _former(stack: AsyncExitStack, config: Config, loaded: _Loaded) -> Embedder | None:

@@ -1,51 +1,41 @@
 """The one way in: an intent becomes a change, a change becomes rows. Runs on the store's writer thread.
 
-File edits, API calls and (later) peers all end in a change whose projection is made here, so that nothing can drift:
+File edits, API calls and peers all end in a change whose projection is made here, so that nothing can drift:
 what a rebuild makes from the changes is what the live path made.
 """
 
 from __future__ import annotations
 
-import base64
-import os
+import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
+from hiveminddb.daemon.admission import admitted
+from hiveminddb.daemon.births import Births
 from hiveminddb.daemon.defaults import NO_DEFAULTS, Defaults, defaults_of
+from hiveminddb.daemon.entries import Author, NewEntry
 from hiveminddb.daemon.projection import HEAD, Life, project
+from hiveminddb.errors import Corrupt
 from hiveminddb.model import Action, Change, DocumentId, NodeId
-from hiveminddb.store import topic_files, vectors
+from hiveminddb.store import history, memories, topic_files, vectors
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync import document
-from hiveminddb.sync.clock import Clock, to_microseconds
+from hiveminddb.sync.clock import Clock, from_microseconds, to_microseconds
 from hiveminddb.sync.document import Content
+
+log = logging.getLogger(__name__)
 
 KIND = "memory"
 
+# Under what kind the state of a document is kept whose first change has not come yet: it has no row.
+INCOMPLETE = "incomplete"
+
 # Topics whose front matter is kept parsed; a miss costs one query.
 _DEFAULTS_KEPT = 4096
-
-_ID_CHARACTERS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who made a change and why, as its record keeps it."""
-
-    actor: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """A document to be made: its text and its fields, `topic`, `position` and `role` among them."""
-
-    text: str
-    fields: Mapping[str, Any]
-    author: Author
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +54,40 @@ class Watcher(Protocol):
     def committed(self, put: Put) -> None: ...
 
 
-def new_id() -> DocumentId:
-    """A random id: 100 bits in lower-case base 32."""
-    return DocumentId(base64.b32encode(os.urandom(13))[:_ID_CHARACTERS].decode().lower())
-
-
 class Pipeline:
     """Makes changes in this node's name and turns changes into rows; every method needs the open transaction."""
 
     def __init__(self, node: NodeId, clock: Clock, watcher: Watcher) -> None:
         self.node = node
-        self._clock = clock
+        self.clock = clock
         self._watcher = watcher
         self._silent = False
         self._defaults: OrderedDict[str, Defaults] = OrderedDict()
+        self._unsettled: set[str] = set()
 
     def add(self, tx: Transaction, entries: Sequence[NewEntry]) -> list[MemoryRow]:
         """New documents, in the order given."""
-        counter = tx.next_counter(self.node)
-        changes, rows = [], []
+        counter, births = tx.next_counter(self.node), Births(tx.connection)
+        changes, new = [], []
         for place, entry in enumerate(entries):
-            change = self._change(counter + place, new_id(), "add", entry.author, _created(entry))
-            at = to_microseconds(change.hlc)
+            id, update = births.of(entry)
+            changes.append(self._change(counter + place, id, "add", entry.author, update, entry.written_at))
             fields = {name: value for name, value in entry.fields.items() if value is not None}
-            content, slot = Content(entry.text, fields), tx.counters.slot + 1 + place
+            new.append(Content(entry.text, fields))
+        return self.put_new(tx, changes, tx.append_new(changes), new)
+
+    def put_new(
+        self, tx: Transaction, changes: Sequence[Change], places: Sequence[int], contents: Sequence[Content]
+    ) -> list[MemoryRow]:
+        """The rows of documents that have no other change than these, which stand in the log at these places."""
+        rows: list[MemoryRow] = []
+        for change, content in zip(changes, contents, strict=True):
+            at, slot = to_microseconds(change.hlc), tx.counters.slot + 1 + len(rows)
             rows.append(self._project(tx, change.document, content, Life(at, at), slot))
-            changes.append(change)
-        places = tx.add_memories(changes, rows)
+        before = self._all_defaults(tx, (row.topic for row in rows if row.role == HEAD))
+        tx.put_new(rows, places)
         self._announce(tx, Put(rows, places))
-        for row in rows:
-            if row.role == HEAD:
-                self._spread_defaults(tx, row.topic)
+        self._spread_defaults(tx, before)
         return rows
 
     def edit(
@@ -107,36 +100,60 @@ class Pipeline:
         text: str | None = None,
         fields: Mapping[str, Any] | None = None,
         state: bytes | None = None,
+        client: int | None = None,
     ) -> MemoryRow:
         """A document brought to this text and these fields from `state` (its present one where not given).
 
-        What others changed since that state stays. The row as it then is; the same row where nothing changed.
+        What others changed since that state stays. The row as it then is; the same row where nothing changed. The
+        `client` is that of an operation on many documents (`sync/document.py`).
         """
-        update = document.edit(state or self.state(tx, row.id), text=text, fields=fields)
+        update = document.edit(state or self.state(tx, row.id), text=text, fields=fields, client=client)
         if update is None:
             return row
         change = self._change(tx.next_counter(self.node), DocumentId(row.id), action, author, update)
         n = tx.append_change(change)
-        assert n is not None, "a change of our own is never known before"
-        return self.absorb(tx, n, change)
+        assert isinstance(n, int), "a change of our own follows the one before"
+        return self.absorb(tx, n, change) or row
 
-    def absorb(self, tx: Transaction, n: int, change: Change) -> MemoryRow:
-        """Project a change that stands in the log as number `n`."""
-        before, state = tx.memory(change.document), change.update
-        if before:
-            state = document.merge(self.state(tx, change.document), change.update)
-            tx.put_document(change.document, KIND, n, state)
-        at = to_microseconds(change.hlc)
-        life = Life(before.created_at if before else at, at)
-        row = self._project(tx, change.document, document.read(state), life)
+    def absorb(self, tx: Transaction, n: int, change: Change) -> MemoryRow | None:
+        """Project a change that stands in the log as number `n`; None while the document's first change is missing."""
+        old = tx.memory(change.document)
+        content = self._merged(tx, n, change, old is not None)
+        if content is None:
+            return None
+        row = self._project(tx, change.document, content, _life(tx, n, change, content, old))
+        before = self._all_defaults(tx, (it.topic for it in (row, old) if it and it.role == HEAD))
         place = tx.put_memory(row, n)
         row = replace(row, slot=place.slot, version=place.version)
-        retired = [place.old.slot] if place.old and (place.old.slot != row.slot or not row.indexed) else []
+        retired = [old.slot] if old and (old.slot != row.slot or not row.indexed) else []
         vectors.detach(tx.connection, retired)
-        self._announce(tx, Put([row], [n], retired, [place.old.topic] if place.old else ()))
-        for topic in {row.topic, place.old.topic if place.old else row.topic} if row.role == HEAD else ():
-            self._spread_defaults(tx, topic)
+        self._announce(tx, Put([row], [n], retired, [old.topic] if old else ()))
+        self._spread_defaults(tx, before)
         return row
+
+    def _merged(self, tx: Transaction, n: int, change: Change, begun: bool) -> Content | None:
+        """What the document says now, once it has begun; its state is kept where that is not just its first update."""
+        is_first = history.begins_with(tx.connection, change.document, n)
+        before = b"" if is_first else self.state(tx, change.document)
+        state, content, begins = self._joined(before, change)
+        begun = begun or begins
+        if not (is_first and begun):
+            tx.put_document(change.document, KIND if begun else INCOMPLETE, n, state)
+        return admitted(content) if begun else None
+
+    def _joined(self, before: bytes, change: Change) -> tuple[bytes, Content, bool]:
+        """The state with the change, and whether it makes a document; what cannot be merged changes nothing."""
+        try:
+            if change.kind == KIND and (update := document.alone(change.update)):
+                state = document.join(before, change.update)
+                return state, document.read(state), update.begins
+        except Corrupt:
+            pass
+        if not self._silent:
+            log.warning(
+                "change refused origin=%s counter=%d document=%s", change.origin, change.counter, change.document
+            )
+        return before, document.read(before), False
 
     def replay(self, tx: Transaction, n: int, change: Change) -> None:
         """The same for a rebuild, after which the index is loaded anew."""
@@ -156,8 +173,11 @@ class Pipeline:
         assert state is not None, f"a row without a document: {id}"
         return state
 
-    def _change(self, counter: int, target: DocumentId, action: Action, author: Author, update: bytes) -> Change:
-        return Change(self.node, counter, target, KIND, action, author.actor, author.reason, self._clock.now(), update)
+    def _change(
+        self, counter: int, target: DocumentId, action: Action, author: Author, update: bytes, at: int | None = None
+    ) -> Change:
+        hlc = self.clock.now() if at is None else min(self.clock.now(), from_microseconds(at))
+        return Change(self.node, counter, target, KIND, action, author.actor, author.reason, hlc, update)
 
     def _announce(self, tx: Transaction, put: Put) -> None:
         if not self._silent:
@@ -172,19 +192,30 @@ class Pipeline:
         found = self._defaults.get(topic)
         if found is None:
             head = topic_files.head_of(tx.connection, topic)
-            found = self._defaults[topic] = defaults_of(head.text) if head else NO_DEFAULTS
+            found = defaults_of(head.text) if head else NO_DEFAULTS
+            if topic not in self._unsettled:
+                self._defaults[topic] = found
             if len(self._defaults) > _DEFAULTS_KEPT:
                 self._defaults.popitem(last=False)
         return found
 
-    def _spread_defaults(self, tx: Transaction, topic: str) -> None:
-        """A head has changed: entries whose defaults are no longer the same are projected anew."""
-        old = self._defaults.pop(topic, NO_DEFAULTS)
-        if self._defaults_of(tx, topic) == old:
-            return
-        for row in tx.entries_of(topic):
+    def _all_defaults(self, tx: Transaction, topics: Iterable[str]) -> dict[str, Defaults]:
+        return {topic: self._defaults_of(tx, topic) for topic in topics}
+
+    def _spread_defaults(self, tx: Transaction, before: Mapping[str, Defaults]) -> None:
+        """Heads have changed: entries whose defaults are no longer those from before are projected anew."""
+        for topic, old in before.items():
+            self._defaults.pop(topic, None)
+            # What a transaction made that fails in the end is not to be remembered.
+            self._unsettled.add(topic)
+            tx.after_commit(partial(self._unsettled.discard, topic))
+            if self._defaults_of(tx, topic) != old:
+                self._refresh(tx, topic)
+
+    def _refresh(self, tx: Transaction, topic: str) -> None:
+        for row in (*tx.entries_of(topic), *memories.invalidated_of(tx.connection, topic)):
             if row.role != HEAD:
-                content = document.read(self.state(tx, row.id))
+                content = admitted(document.read(self.state(tx, row.id)))
                 life = Life(row.created_at, row.updated_at)
                 fresh = self._project(tx, DocumentId(row.id), content, life)
                 fresh = replace(fresh, slot=row.slot, version=row.version)
@@ -192,5 +223,10 @@ class Pipeline:
                 self._announce(tx, Put([fresh], [0]))
 
 
-def _created(entry: NewEntry) -> bytes:
-    return document.create(entry.text, entry.fields)
+def _life(tx: Transaction, n: int, change: Change, content: Content, old: MemoryRow | None) -> Life:
+    """From the first to the last time that any of the document's changes up to `n` carries, in whatever order."""
+    if old is None or "created_at" not in content.fields:
+        low, high = history.times_of(tx.connection, change.document, n)
+        return Life(to_microseconds(low), to_microseconds(high))
+    at = to_microseconds(change.hlc)
+    return Life(at, max(old.updated_at, at))

@@ -21,6 +21,9 @@ META = "meta:"
 HEAD: Final = "head"
 ENTRY: Final = "entry"
 
+# Sorts before every position an entry can have: a head always stands first.
+HEAD_POSITION = "0"
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
@@ -40,7 +43,7 @@ def project(
     fields, text = content.fields, content.text
     is_head = fields.get("role") == HEAD
     start, end = markdown.body(text, is_head)
-    gone = invalidation(fields, text)
+    gone = invalidation(content)
     return MemoryRow(
         id=document,
         topic=fields["topic"],
@@ -58,7 +61,7 @@ def project(
         metadata=metadata(fields),
         confidence=fields.get("confidence", 1.0),
         source=fields.get("source"),
-        created_at=_time(fields.get("created_at")) or life.created,
+        created_at=life.created if fields.get("created_at") is None else int(fields["created_at"]),
         updated_at=life.updated,
         valid_from=_time(fields.get("valid_from")),
         valid_until=_time(fields.get("valid_until")),
@@ -77,15 +80,24 @@ def _time(microseconds: float | None) -> int | None:
     return None if microseconds is None else int(microseconds)
 
 
-def invalidated(at: int, author: str, reason: str, text: str) -> dict[str, Any]:
-    """The field that says a memory no longer holds; `text` is the span its author saw."""
-    return {"at": at, "by": author, "reason": reason, "digest": text_hash(text).hex()}
+def invalidated(at: int, author: str, reason: str, seen: Content) -> dict[str, Any]:
+    """The field that says a memory no longer holds; `seen` is what its author saw of it."""
+    digest, topic = text_hash(seen.text).hex(), seen.fields["topic"]
+    return {
+        "at": at, "by": author, "reason": reason, "digest": digest, "topic": topic, "births": sorted(seen.births),
+    }  # fmt: skip
 
 
-def invalidation(fields: Mapping[str, Any], text: str) -> Mapping[str, Any]:
-    """The invalidation that holds for this text; an edit that its author had not seen outlives it."""
-    gone: Mapping[str, Any] = fields.get("invalidated") or {}
-    return gone if gone and gone["digest"] == text_hash(text).hex() else {}
+def invalidation(content: Content) -> Mapping[str, Any]:
+    """The invalidation that holds; an edit, a move or a birth that its author had not seen outlives it."""
+    gone: Mapping[str, Any] = content.fields.get("invalidated") or {}
+    seen = (
+        gone
+        and gone["topic"] == content.fields["topic"]
+        and content.births.issubset(gone.get("births", ()))
+        and gone["digest"] == text_hash(content.text).hex()
+    )
+    return gone if seen else {}
 
 
 def has_own_words(text: str, topic: str) -> bool:
@@ -101,7 +113,7 @@ def has_own_words(text: str, topic: str) -> bool:
 
 def metadata(fields: Mapping[str, Any]) -> str:
     """The free metadata as a JSON object; in the document each key is a field of JSON text, so any value survives."""
-    found = {key.removeprefix(META): value for key, value in fields.items() if key.startswith(META)}
+    found = {key.removeprefix(META): fields[key] for key in sorted(fields) if key.startswith(META)}
     return "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in found.items()) + "}" if found else "{}"
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from hiveminddb.answers import SearchStatus
 from hiveminddb.daemon.authoring import micros
-from hiveminddb.daemon.embedding import Embedder, Vectors
+from hiveminddb.daemon.embedding.embedder import Embedder, Vectors
 from hiveminddb.daemon.intents import Filters, Search
 from hiveminddb.daemon.usecases import Found
 from hiveminddb.errors import Unavailable

@@ -5,30 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from hiveminddb.daemon.admission import admitted
 from hiveminddb.daemon.authoring import opening
-from hiveminddb.daemon.pipeline import Author, Pipeline
+from hiveminddb.daemon.entries import Author
+from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD, invalidated
 from hiveminddb.errors import Conflict
 from hiveminddb.store import memories
 from hiveminddb.store.rows import MemoryRow, to_microseconds
 from hiveminddb.store.transaction import Transaction
+from hiveminddb.sync import document
+from hiveminddb.sync.encoding import new_client
 
 
-def retire(tx: Transaction, pipeline: Pipeline, row: MemoryRow, author: Author, at: int | None = None) -> MemoryRow:
+def retire(
+    tx: Transaction,
+    pipeline: Pipeline,
+    row: MemoryRow,
+    author: Author,
+    at: int | None = None,
+    client: int | None = None,
+) -> MemoryRow:
     """The memory no longer holds; its text and history stay. Conflict where that is so already."""
     if not row.alive:
         raise Conflict(f"memory {row.id} is invalidated already", "restore it first, or leave it")
     at = to_microseconds(datetime.now(UTC)) if at is None else at
-    gone = invalidated(at, author.actor, author.reason, row.text)
-    return pipeline.edit(tx, row, "invalidate", author, fields={"invalidated": gone})
+    state = pipeline.state(tx, row.id)
+    gone = invalidated(at, author.actor, author.reason, admitted(document.read(state)))
+    return pipeline.edit(tx, row, "invalidate", author, fields={"invalidated": gone}, state=state, client=client)
 
 
 def retire_topic(tx: Transaction, pipeline: Pipeline, topic: str, author: Author) -> int:
     """Every memory of the topic, at one moment, so that they can come back together; how many people would count."""
-    at = to_microseconds(datetime.now(UTC))
+    at, client = to_microseconds(datetime.now(UTC)), new_client()
     rows = tx.entries_of(topic)
     for row in rows:
-        retire(tx, pipeline, row, author, at)
+        retire(tx, pipeline, row, author, at, client)
     return sum(row.listed for row in rows)
 
 
@@ -46,9 +58,9 @@ def revive_topic(tx: Transaction, pipeline: Pipeline, topic: str, author: Author
     """What left the topic together, the last time that something did; how many people would count."""
     gone = memories.invalidated_of(tx.connection, topic)
     last = max((row.invalidated_at or 0 for row in gone), default=0)
-    together = [row for row in gone if row.invalidated_at == last]
+    together, client = [row for row in gone if row.invalidated_at == last], new_client()
     for row in together:
-        pipeline.edit(tx, row, "restore", author, fields={"invalidated": None})
+        pipeline.edit(tx, row, "restore", author, fields={"invalidated": None}, client=client)
     if together:
         _restore_head(tx, pipeline, topic, author)
     return sum(row.listed for row in together)

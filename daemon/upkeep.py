@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from hiveminddb.answers import Check, EmbeddingStatus, Imported, Pending, Refused, Status, SwarmStatus, VaultStatus
-from hiveminddb.daemon.embedding import Embedder
+from hiveminddb.answers import Check, EmbeddingStatus, Imported, Pending, Refused, Status, VaultStatus
+from hiveminddb.daemon.embedding.embedder import Embedder
 from hiveminddb.daemon.intents import ImportFile, VaultChoice
-from hiveminddb.daemon.mirror import Mirror
+from hiveminddb.daemon.mirror.mirror import Mirror
+from hiveminddb.daemon.mirror.takein import Arrival, file_text, merge_in
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.recall import IndexInUse, Recall
-from hiveminddb.daemon.takein import Arrival, file_text, merge_in
+from hiveminddb.daemon.swarm_cases import SwarmCases
 from hiveminddb.errors import HiveMindError
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, outbox, topic_files, vault_state, vectors
@@ -25,6 +26,7 @@ from hiveminddb.store.index import Index
 from hiveminddb.store.rebuild import rebuild
 from hiveminddb.store.rows import MemoryRow, to_microseconds
 from hiveminddb.store.transaction import Transaction
+from hiveminddb.swarm import SwarmStatus
 from hiveminddb.vault.topics import Topics, topic_of
 
 VERSION = version("hiveminddb")
@@ -44,6 +46,7 @@ class Parts:
     in_use: IndexInUse
     embedder: Embedder
     mirror: Mirror
+    swarm: SwarmCases
 
 
 class Upkeep:
@@ -55,7 +58,8 @@ class Upkeep:
 
     async def status(self) -> Status:
         """The daemon at this moment, counted in one read."""
-        return await self._parts.database.read(self._status)
+        swarm = await self._parts.swarm.status()
+        return await self._parts.database.read(lambda connection: self._status(connection, swarm))
 
     def vault_status(self, connection: Connection) -> VaultStatus:
         """Whether the vault is mirrored, and which files are not."""
@@ -65,10 +69,6 @@ class Upkeep:
         refused = "; ".join(f"{path}: {reason}" for path, reason in sorted(mirror.refused.items())[:10])
         left_out = f"{len(mirror.refused)} not mirrored: {refused}" if refused else ""
         return VaultStatus(str(self._parts.vault_dir), "mirrored", files, left_out)
-
-    async def import_files(self, files: Sequence[ImportFile]) -> Imported:
-        """Take markdown files in as they are; what a topic has already is not added twice."""
-        return await self._parts.database.write(lambda tx: self._imported(tx, files))
 
     async def resolve_vault(self, choice: VaultChoice) -> VaultStatus:
         """Answer a vault that stopped and asks."""
@@ -82,7 +82,7 @@ class Upkeep:
             found += await self._checked()
         return found
 
-    def _status(self, connection: Connection) -> Status:
+    def _status(self, connection: Connection, swarm: SwarmStatus) -> Status:
         parts = self._parts
         listed, gone, topics = topic_files.counts(connection)
         waiting = Pending(outbox.pending_count(connection, "mirror"), outbox.pending_count(connection, "embed"))
@@ -101,7 +101,7 @@ class Upkeep:
             uptime_s=round(time.monotonic() - self._started, 1),
             data_dir=str(parts.data_dir),
             database_bytes=parts.database.size_bytes(),
-            swarm=SwarmStatus("alone", changes.last_seq(connection)),
+            swarm=swarm,
         )
 
     def _embedding(self, connection: Connection) -> EmbeddingStatus:
@@ -112,7 +112,8 @@ class Upkeep:
             reason = f"{reason}; {embedder.set_aside} texts could not be embedded".lstrip("; ")
         return EmbeddingStatus(embedder.model_id, embedder.state.name, reason, cover.vectors, cover.missing)
 
-    def _imported(self, tx: Transaction, files: Sequence[ImportFile]) -> Imported:
+    def imported(self, tx: Transaction, files: Sequence[ImportFile]) -> Imported:
+        """Takes markdown files in, on the writer's thread; what cannot be a topic is refused and the rest taken."""
         added = unchanged = merged = 0
         refused: list[Refused] = []
         for file in files:

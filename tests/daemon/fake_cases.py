@@ -16,8 +16,6 @@ from hiveminddb.answers import (
     Pending,
     SearchStatus,
     Status,
-    SwarmStatus,
-    TopicCount,
     TopicText,
     VaultStatus,
 )
@@ -34,9 +32,12 @@ from hiveminddb.daemon.intents import (
     SetContent,
     VaultChoice,
 )
-from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, Written
+from hiveminddb.daemon.swarm_cases import Ack
+from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, TopicWritten, Written
 from hiveminddb.errors import Conflict, NotFound
 from hiveminddb.model import Arm, DocumentId, Hit, Memory, MemoryId, Topic, Version
+from hiveminddb.swarm import SwarmStatus
+from tests.daemon.fake_swarm import FakeClaims, FakeSwarm
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -55,10 +56,14 @@ class FakeCases:
         self.files: list[ImportFile] = []
         self.note = ""
         self.failure: Exception | None = None
+        self.acks: list[Ack] = []
+        self.swarm = FakeSwarm()
+        self.claims = FakeClaims()
         self._ids = itertools.count(1)
 
-    async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False) -> Added:
+    async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False, ack: Ack = "auto") -> Added:
         self._fail()
+        self.acks.append(ack)
         added = tuple(self._added(draft) for draft in drafts)
         self.drafts = list(drafts)
         self.memories.update((memory.id, memory) for memory in added)
@@ -104,7 +109,8 @@ class FakeCases:
         end = start + limit
         return Page(tuple(found[start:end]), str(end) if end < len(found) else None, len(found))
 
-    async def update(self, id: str, patch: Patch, blame: Blame) -> Written:
+    async def update(self, id: str, patch: Patch, blame: Blame, ack: Ack = "auto") -> Written:
+        self.acks.append(ack)
         memory = await self.get(id)
         if patch.version not in (None, memory.version):
             raise Conflict(f"memory {id} is at version {memory.version}, not {patch.version}", "read it again")
@@ -123,13 +129,15 @@ class FakeCases:
         self.memories[id] = replace(memory, content=content, version=memory.version + 1)
         return Written(self.memories[id], self._receipt())
 
-    async def forget(self, id: str, blame: Blame) -> Written:
+    async def forget(self, id: str, blame: Blame, ack: Ack = "auto") -> Written:
+        self.acks.append(ack)
         memory = await self.get(id)
         self.blames.append(blame)
         self.memories[id] = replace(memory, invalidated_at=NOW, invalidated_reason=blame.reason)
         return Written(self.memories[id], self._receipt())
 
-    async def restore(self, id: str, blame: Blame) -> Written:
+    async def restore(self, id: str, blame: Blame, ack: Ack = "auto") -> Written:
+        self.acks.append(ack)
         memory = await self.get(id)
         self.blames.append(blame)
         self.memories[id] = replace(memory, invalidated_at=None, invalidated_reason=None)
@@ -152,13 +160,15 @@ class FakeCases:
     async def topic(self, name: str) -> TopicText:
         return TopicText(name, f"{name}.md", f"# {name}\n\n", tuple(self.memories.values()))
 
-    async def forget_topic(self, name: str, blame: Blame) -> TopicCount:
+    async def forget_topic(self, name: str, blame: Blame, ack: Ack = "auto") -> TopicWritten:
+        self.acks.append(ack)
         self.blames.append(blame)
-        return TopicCount(name, len(self.memories))
+        return TopicWritten(name, len(self.memories), self._receipt())
 
-    async def restore_topic(self, name: str, blame: Blame) -> TopicCount:
+    async def restore_topic(self, name: str, blame: Blame, ack: Ack = "auto") -> TopicWritten:
+        self.acks.append(ack)
         self.blames.append(blame)
-        return TopicCount(name, len(self.memories))
+        return TopicWritten(name, len(self.memories), self._receipt())
 
     async def lines(self, keyword: str) -> Sequence[Line]:
         return [Line("x", "x.md", 3, f"a line with {keyword}")]
@@ -166,7 +176,8 @@ class FakeCases:
     async def changes(self, after: int, limit: int) -> Sequence[FeedChange]:
         return [FeedChange(after + 1, None, DocumentId("m0001"), "add", "api", "", NOW, "x")]
 
-    async def import_files(self, files: Sequence[ImportFile]) -> Imported:
+    async def import_files(self, files: Sequence[ImportFile], ack: Ack = "auto") -> Imported:
+        self.acks.append(ack)
         self.files = list(files)
         return Imported(len(files), 0, 0)
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hiveminddb.daemon.authoring import add_drafts
+from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.intents import Draft
+from hiveminddb.daemon.mirror.settling import Look, Settler
 from hiveminddb.daemon.pipeline import Pipeline, Put
-from hiveminddb.daemon.settling import Look, Settler
 from hiveminddb.daemon.tails import Tails
 from hiveminddb.model import NodeId
 from hiveminddb.store import memories
@@ -17,6 +18,7 @@ from hiveminddb.store.database import Database
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.clock import Clock
+from hiveminddb.vault import markdown
 from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.topics import Topics
 
@@ -40,12 +42,12 @@ class Paper:
         self.settler = Settler(self.pipeline, self.topics, Tails())
         self.text: str | None = None
         self._ticks = itertools.count(1)
-        self._stat = Stat(0, 0, 0)
+        self._stat = Stat(0, 0, 0, 0)
 
     async def save(self, text: str, *, crash: bool = False) -> None:
         """Somebody writes the file, and the mirror comes round; `crash`: it dies after writing, before recording."""
         self.text = text
-        self._stat = Stat(len(text.encode()), next(self._ticks), 1)
+        self._stat = Stat(len(text.encode()), next(self._ticks), 0, 1)
         await self._come_round(Look(TOPIC, FileText(text, digest_of(text), self._stat)), crash)
 
     async def remove(self) -> None:
@@ -64,6 +66,17 @@ class Paper:
         draft = Draft(content, topic=TOPIC)
         return await self.write(lambda tx: add_drafts(tx, self.pipeline, self.topics, [draft]))
 
+    async def edit(self, id: str, content: str) -> None:
+        """Another content through the API, and the mirror comes round."""
+
+        def change(tx: Transaction) -> None:
+            row = tx.memory(id)
+            assert row
+            self.pipeline.edit(tx, row, "update", Author("api"), text=markdown.with_body(row.text, False, content))
+
+        await self.write(change)
+        await self._come_round(Look(TOPIC, unchanged=True))
+
     async def write(self, work: Callable[[Transaction], T]) -> T:
         return await self.database.write(work)
 
@@ -78,7 +91,7 @@ class Paper:
         if todo is None:
             return
         self.text = todo.text or None
-        self._stat = Stat(len(todo.text.encode()), next(self._ticks), 2)
+        self._stat = Stat(len(todo.text.encode()), next(self._ticks), 0, 2)
         if crash:
             return
         record = self.settler.written if todo.text else lambda tx, todo, _: self.settler.removed(tx, todo)

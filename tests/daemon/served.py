@@ -15,11 +15,11 @@ from typing import Any
 
 import uvloop
 
-from hiveminddb.daemon.api import Api
+from hiveminddb.daemon.api.api import Api
+from hiveminddb.daemon.api.routes_node import Health
+from hiveminddb.daemon.api.security import Guard, LoopbackGuard
+from hiveminddb.daemon.api.server import serving
 from hiveminddb.daemon.config import Address, Setting
-from hiveminddb.daemon.routes_node import Health
-from hiveminddb.daemon.security import Guard, LoopbackGuard
-from hiveminddb.daemon.server import serving
 from tests.daemon.fake_cases import FakeCases
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from hiveminddb.daemon import embedding_frames as frames
+from hiveminddb.daemon.embedding import frames as frames
 
 UNIT = b"\x00\x00\x80\x3f" + b"\x00" * 12
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hiveminddb.daemon.adding import AddedRows, Adding
+from hiveminddb.daemon.adding import AddedRows, Adding, receipt
 from hiveminddb.daemon.intents import Draft
+from hiveminddb.daemon.usecases import Receipt
 from hiveminddb.errors import InvalidInput, Unavailable
+from hiveminddb.model import NodeId
 from hiveminddb.store import changes
 from hiveminddb.store.database import Database
 from tests.daemon.paper import Paper
@@ -30,9 +32,24 @@ async def test_everyone_who_adds_at_once_gets_their_own_rows_and_places(tmp_path
         answers = await asyncio.gather(*(it.add(mine) for mine in drafts))
         for mine, answer in zip(drafts, answers, strict=True):
             assert [row.content for row in answer.rows] == [draft.content for draft in mine]
+            assert answer.receipt.status == "committed" and answer.receipt.seq == answer.counter
             for place, row in enumerate(reversed(answer.rows)):
                 (made,) = await database.read(lambda db, row=row: changes.changes_of(db, row.id))  # type: ignore[misc]
-                assert made.counter == answer.seq - place
+                assert made.counter == answer.counter - place
+
+
+async def test_what_is_added_while_others_have_a_say_is_pending(tmp_path: Path) -> None:
+    async with adding(tmp_path) as (it, database):
+        first = await it.add([Draft("a", topic="t")])
+        assert (first.counter, first.receipt) == (2, Receipt("committed", 2))
+        await database.write(lambda tx: tx.set_sole(False))
+        both = await asyncio.gather(
+            it.add([Draft("b", topic="t"), Draft("c", topic="t")]), it.add([Draft("d", topic="t")])
+        )
+        assert [answer.receipt for answer in both] == [Receipt("pending", None)] * 2 and both[1].counter == 5
+        assert await database.write(lambda tx: receipt(tx, NodeId("node"), 2)) == Receipt("committed", 2)
+        await database.write(lambda tx: tx.set_sole(True))
+        assert await database.write(lambda tx: receipt(tx, NodeId("node"), 5)) == Receipt("committed", 5)
 
 
 async def test_a_topic_that_cannot_be_one_fails_its_caller_alone(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from hiveminddb.daemon.config import Address, Config, load
-from hiveminddb.daemon.embedding_spec import NoModel, shipped_model
+from hiveminddb.daemon.embedding.spec import NoModel, shipped_model
 from hiveminddb.errors import InvalidConfig
 
 
@@ -58,6 +59,36 @@ def test_secrets_are_hidden(tmp_path: Path) -> None:
     assert shown(load({"data_dir": str(tmp_path)}, {}))["llm_api_key"] == ""
 
 
+def test_a_swarm_key_is_shown_nowhere_even_where_it_is_refused(tmp_path: Path) -> None:
+    config = load({"data_dir": str(tmp_path)}, {"HIVEMIND_SWARM_KEY": "correct horse"})
+    assert config.swarm_key == "correct horse"
+    assert shown(config)["swarm_key"] == "(hidden)"
+    with pytest.raises(InvalidConfig) as refused:
+        load({"data_dir": str(tmp_path)}, {"HIVEMIND_SWARM_KEY": "hunter2"})
+    assert refused.value.message == "swarm_key is not shown, from HIVEMIND_SWARM_KEY: not understood"
+    assert refused.value.hint.startswith("give 12 characters or more, the same on all machines")
+
+
+def test_peers_are_a_list_wherever_they_come_from(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('peers = ["desk.local:8101", "[fe80::1]:8101"]\n')
+    peers = (Address("desk.local", 8101), Address("fe80::1", 8101))
+    config = load({"data_dir": str(tmp_path)}, {})
+    assert (config.peers, shown(config)["peers"]) == (peers, "desk.local:8101, [fe80::1]:8101")
+    assert load({"data_dir": str(tmp_path)}, {"HIVEMIND_PEERS": "desk.local:8101,[fe80::1]:8101"}).peers == peers
+    assert load({"data_dir": str(tmp_path), "peers": "a:1 a:1"}, {}).peers == (Address("a", 1),)
+
+
+def test_a_machine_is_called_as_its_host_until_it_is_given_a_name(tmp_path: Path) -> None:
+    config = load({"data_dir": str(tmp_path)}, {})
+    assert config.name and socket.gethostname().startswith(config.name)
+    assert load({"data_dir": str(tmp_path)}, {"HIVEMIND_NAME": " desk "}).name == "desk"
+
+
+def test_what_nobody_chose_can_be_told_from_what_somebody_did(tmp_path: Path) -> None:
+    config = load({"data_dir": str(tmp_path)}, {"HIVEMIND_PEER_ADDR": "0.0.0.0:8101"})
+    assert config.chosen("peer_addr") and not config.chosen("listen_addr")
+
+
 def test_a_relative_path_is_of_this_folder_and_a_tilde_of_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = load({"data_dir": "data", "vault": "~/notes"}, {})
@@ -75,6 +106,10 @@ def test_a_relative_path_is_of_this_folder_and_a_tilde_of_home(tmp_path: Path, m
         ("HIVEMIND_LOG_LEVEL", "loud", "debug, info, warning, error"),
         ("HIVEMIND_EMBEDDING_MODEL", "magic", "local:<path.gguf>"),
         ("HIVEMIND_VAULT", "a\0b", "folder"),
+        ("HIVEMIND_PEERS", "desk:8101, laptop", "host:port"),
+        ("HIVEMIND_PEERS", "desk:0", "port 0 is nobody's"),
+        ("HIVEMIND_NAME", "a\nb", "1 to 60 characters"),
+        ("HIVEMIND_NAME", "x" * 61, "1 to 60 characters"),
     ],
 )
 def test_a_bad_value_is_named_with_its_source_and_the_form(tmp_path: Path, name: str, value: str, hint: str) -> None:
@@ -91,6 +126,7 @@ def test_a_bad_value_is_named_with_its_source_and_the_form(tmp_path: Path, name:
         ('valut = "/x"', "unknown setting `valut` in"),
         ('data_dir = "/x"', "unknown setting `data_dir` in"),
         ("listen_addr = 8100", "listen_addr in"),
+        ("peers = [8101]", "peers in"),
         ('listen_addr = "x"', "listen_addr is 'x', from"),
         ("= nonsense", "cannot read"),
     ],

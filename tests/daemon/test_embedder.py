@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hiveminddb.daemon.embedder import LocalEmbedder, model_name
-from hiveminddb.daemon.embedding_process import Deadlines
-from hiveminddb.daemon.embedding_spec import shipped_model
-from hiveminddb.daemon.passages import PASSAGE_LIMIT
+from hiveminddb.daemon.embedding.local import LocalEmbedder, model_name
+from hiveminddb.daemon.embedding.passages import PASSAGE_LIMIT
+from hiveminddb.daemon.embedding.process import Deadlines
+from hiveminddb.daemon.embedding.spec import shipped_model
 from hiveminddb.errors import Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,7 @@ async def test_a_query_fails_at_once_while_the_child_is_away() -> None:
 
 
 async def test_the_child_ends_when_its_input_closes(tmp_path: Path) -> None:
-    command = (sys.executable, "-m", "hiveminddb.daemon.embedding_child", str(MODEL))
+    command = (sys.executable, "-m", "hiveminddb.daemon.embedding.child", str(MODEL))
     child = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

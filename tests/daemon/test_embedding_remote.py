@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from hiveminddb.daemon.embedding_spec import open_embedder, parse
-from hiveminddb.daemon.remote_embedder import BATCH, PASSAGE_CHARACTERS, Patience, RemoteEmbedder
+from hiveminddb.daemon.embedding.remote import BATCH, PASSAGE_CHARACTERS, Patience, RemoteEmbedder
+from hiveminddb.daemon.embedding.spec import open_embedder, parse
 from hiveminddb.errors import Unavailable
 from tests.daemon.model_server import ModelServer, model_server
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hiveminddb.daemon.embedding import NoEmbedder
-from hiveminddb.daemon.embedding_spec import (
+from hiveminddb.daemon.embedding.embedder import NoEmbedder
+from hiveminddb.daemon.embedding.spec import (
     LocalModel,
     NoModel,
     RemoteModel,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hiveminddb.daemon.security import LoopbackGuard, TokenGuard, guard_for, is_loopback
+from hiveminddb.daemon.api.security import LoopbackGuard, TokenGuard, guard_for, is_loopback
 from hiveminddb.errors import Forbidden, InvalidConfig, Unauthorized
 from tests.daemon.served import served
 

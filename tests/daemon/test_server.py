@@ -8,14 +8,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from hiveminddb.daemon import api as api_module
-from hiveminddb.daemon import connection
-from hiveminddb.daemon.api import Api
+from hiveminddb.daemon.api import api as api_module
+from hiveminddb.daemon.api import connection
+from hiveminddb.daemon.api.api import Api
+from hiveminddb.daemon.api.routes_node import Health
+from hiveminddb.daemon.api.security import LoopbackGuard
+from hiveminddb.daemon.api.server import serving
 from hiveminddb.daemon.config import Address
 from hiveminddb.daemon.intents import Draft
-from hiveminddb.daemon.routes_node import Health
-from hiveminddb.daemon.security import LoopbackGuard
-from hiveminddb.daemon.server import serving
+from hiveminddb.daemon.swarm_cases import Ack
 from hiveminddb.daemon.usecases import Added
 from hiveminddb.errors import InvalidConfig
 from tests.daemon.fake_cases import FakeCases
@@ -30,7 +31,7 @@ class SlowCases(FakeCases):
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False) -> Added:
+    async def add(self, drafts: Sequence[Draft], wait_vectors: bool = False, ack: Ack = "auto") -> Added:
         self.asked.set()
         await self.go_on.wait()
         return await super().add(drafts)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hiveminddb.daemon.settling import Look
+from hiveminddb.daemon.mirror.settling import Look
 from hiveminddb.store.database import Database
 from hiveminddb.store.memories import entries_of
 from hiveminddb.vault.files import FileText, Stat, digest_of
@@ -102,6 +102,75 @@ async def test_a_buffer_older_than_all_that_is_remembered_reverts_nothing(tmp_pa
         assert contents == expected
 
 
+def appended(number: int, content: str) -> str:
+    """An entry as the agent-memory server appends it."""
+    return f"## 2026-01-03 10:00:{number:02} UTC\n\n{content}\n\n"
+
+
+async def test_a_stale_buffer_with_an_edited_append_reverts_no_edit_of_the_api(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        row = await it.add("by the api")
+        await it.save(FILE + appended(1, "appended by another program"))
+        stale = it.text
+        assert stale
+        await it.edit(row.id, "by the api, which had more to say")
+        for number in range(8):
+            await it.add(f"unseen {number}")
+        await it.save(stale.replace("appended by", "appended, as I see, by"))
+        contents = [row.content for row in await it.living() if row.listed]
+        unseen = [f"unseen {number}" for number in range(8)]
+        said = ["by the api, which had more to say", "appended, as I see, by another program"]
+        assert sorted(contents) == sorted(["first", "second", *said, *unseen])
+
+
+async def test_many_appends_that_came_at_once_survive_a_buffer_from_before_them(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add("by the api")
+        assert it.text
+        edited = it.text.replace("first", "first, edited")
+        await it.save(edited + "".join(appended(number, f"appended {number}") for number in range(9)))
+        await it.save(edited.replace("second", "second, edited"))
+        contents = [row.content for row in await it.living() if row.listed]
+        said = ["first, edited", "second, edited", "by the api"]
+        assert contents == said + [f"appended {number}" for number in range(9)]
+
+
+async def test_an_append_with_new_first_words_was_there_and_the_one_after_it_was_not(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add("by the api")
+        assert it.text
+        edited = it.text.replace("first", "first, edited")
+        both = edited + appended(1, "one two three four five six") + appended(2, "unseen")
+        await it.save(both)
+        seen = edited + appended(1, "ONE two three four five six")
+        await it.save(seen.replace("## 2026-01-02 10:00:00 UTC\n\nsecond\n\n", ""))
+        contents = [row.content for row in await it.living() if row.listed]
+        assert contents == ["first, edited", "by the api", "ONE two three four five six", "unseen"]
+
+
+async def test_appends_to_a_file_first_seen_with_them_survive_a_buffer_from_before_them(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE + appended(1, "appended before anybody looked"))
+        await it.save(FILE.replace("first", "first, edited"))
+        contents = [row.content for row in await it.living() if row.listed]
+        assert contents == ["first, edited", "second", "appended before anybody looked"]
+
+
+async def test_a_buffer_with_what_the_api_added_to_a_memory_is_no_older_one(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        row = await it.add("by the api")
+        gone = await it.add("a long text that somebody takes out of the file in the same save as the edit")
+        await it.edit(row.id, "more from the api, and then\n\nby the api")
+        assert it.text
+        await it.save(it.text.replace(gone.text, "").replace("and then", "and then, I add,"))
+        contents = [row.content for row in await it.living() if row.listed]
+        assert contents[:3] == ["first", "second", "more from the api, and then, I add,\n\nby the api"]
+
+
 async def test_what_a_person_takes_back_stays_taken_back(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("# notes\n\nhello\n")
@@ -140,6 +209,17 @@ async def test_a_removed_file_invalidates_and_the_same_file_again_brings_back_th
         assert it.text is None
         await it.save(FILE)
         assert [row.id for row in await it.living()] == ids
+
+
+async def test_a_file_that_gets_the_name_of_a_renamed_one_is_another_file(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save("```\nnever closed")
+        await it.write(lambda tx: it.settler.renamed(tx, "notes", "renamed"))
+        other = "---\ntags: [a]\n---\n## 2026-01-01 10:00\n\nfirst\n\n"
+        await it.save(other)
+        assert it.text == other
+        renamed = await it.database.read(lambda db: entries_of(db, "renamed"))
+        assert [row.text for row in renamed] == ["```\nnever closed"]
 
 
 async def test_an_emptied_file_loses_its_memories_but_is_left_as_it_is(tmp_path: Path) -> None:
@@ -221,4 +301,4 @@ async def test_new_files_taken_in_together_are_as_those_taken_in_alone(tmp_path:
 
 
 def _file(text: str) -> FileText:
-    return FileText(text, digest_of(text), Stat(len(text.encode()), 1, 1))
+    return FileText(text, digest_of(text), Stat(len(text.encode()), 1, 1, 1))

@@ -13,7 +13,7 @@ ROW = MemoryRow("id", "t", "a1V", "entry", NEW, 0, len(NEW), 0, 0, b"", slot=2, 
 
 
 def known(n: int) -> VaultFile:
-    return VaultFile("t", n, len(FILE), 0, 0, digest_of(FILE))
+    return VaultFile("t", n, len(FILE), 0, 0, 0, digest_of(FILE))
 
 
 def begun() -> Tails:

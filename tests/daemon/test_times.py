@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hiveminddb.daemon.times import parse_time
+from hiveminddb.daemon.api.times import parse_time
 from hiveminddb.errors import InvalidInput
 
 

@@ -1,0 +1,1 @@
+"""Keeps the vault's files and the documents in agreement."""

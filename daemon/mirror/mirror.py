@@ -1,0 +1,258 @@
+"""Keeps the vault's files and the documents in agreement: watches, takes in, writes. One task, one I/O thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+
+from hiveminddb.daemon.commits import Bell
+from hiveminddb.daemon.intents import VaultChoice
+from hiveminddb.daemon.mirror.agenda import Agenda
+from hiveminddb.daemon.mirror.filework import FileWork, Outcome, same
+from hiveminddb.daemon.mirror.renaming import Renaming
+from hiveminddb.daemon.mirror.settling import Look, Settler, Todo
+from hiveminddb.daemon.supervision import supervised
+from hiveminddb.daemon.tails import Addition, Tails
+from hiveminddb.store import outbox, vault_state
+from hiveminddb.store.database import Connection, Database
+from hiveminddb.store.outbox import Mark
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultFile
+from hiveminddb.vault.files import Stat
+from hiveminddb.vault.held import Late
+from hiveminddb.vault.vault import Vault
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+# Under which name the database keeps the id of the vault it mirrors.
+VAULT_ID = "vault.id"
+
+# Files settled in one round: a few transactions serve them all, and the writer is held for a fifth of a second at most.
+ROUND = 512
+
+# From this many files on, those that are new are taken in together.
+MANY = 4
+
+# Events can be missed (a full queue, a network drive): every file is compared with what is known this often.
+RESCAN_SECONDS = 60.0
+
+# Replaced files are looked at for late writes this often.
+LATE_SECONDS = 0.5
+
+# All else rings, or is on the agenda.
+IDLE_SECONDS = 5.0
+
+# Under steady writing a round is followed by a rest as long as itself, at most this: more is then done by the next one.
+BREATH_SECONDS = 0.04
+
+# A file that somebody is writing to is looked at again after this; one that could not be read or written, after that.
+BUSY_SECONDS = 0.01
+FAILED_SECONDS = 2.0
+
+
+class Mirror:
+    """Runs inside `async with`; settles every topic that a file event or a commit touched."""
+
+    def __init__(self, database: Database, settler: Settler, tails: Tails, vault: Vault, bell: Bell) -> None:
+        self._database, self._settler, self._vault, self._bell = database, settler, vault, bell
+        self._tails = tails
+        self._io = ThreadPoolExecutor(1, thread_name_prefix="vault")
+        self._hands = FileWork(vault.swap)
+        self._renaming = Renaming(settler)
+        self._agenda = Agenda()
+        self._rescan_at = 0.0
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self.tasks = [
+            asyncio.create_task(supervised("watcher", self._watch)),
+            asyncio.create_task(supervised("mirror", self._run)),
+        ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self._io.shutdown()
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing is mirrored until somebody answers; empty where all is well."""
+        return self._vault.stopped
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Files that are left alone, and why."""
+        return {**self._vault.refused, **self._hands.refused}
+
+    async def resolve(self, choice: VaultChoice) -> None:
+        """Go on after a stop, as the owner chose."""
+        known = [file.topic for file in await self._database.read(vault_state.vault_files)]
+        if choice != "accept_deletions":
+            await self._database.write(lambda tx: self._settler.forget_files(tx, known))
+        await self._on_thread(partial(self._vault.resolve, choice))
+        log.info("vault resolved choice=%s", choice)
+        self._rescan_at = 0.0
+        self._bell.ring()
+
+    # -- the two tasks
+
+    async def _watch(self) -> None:
+        async for batch in self._vault.changes():
+            if batch.rescan:
+                # It sees what came as well, and what went first: else a folder's new name looks like new files.
+                self._rescan_at = 0.0
+            else:
+                self._agenda.add(await self._on_thread(partial(self._hands.vanished_first, batch.topics)))
+            self._bell.ring()
+
+    async def _run(self) -> None:
+        while True:
+            if not self.stopped and time.monotonic() >= self._rescan_at:
+                await self._scan()
+            if self.stopped:
+                await self._bell.heard(FAILED_SECONDS)
+                continue
+            await self._take_late()
+            await self._take_marks()
+            if topics := self._agenda.take(ROUND):
+                started = time.monotonic()
+                await self._settle(topics)
+                await asyncio.sleep(min(time.monotonic() - started, BREATH_SECONDS))
+            else:
+                await self._bell.heard(self._agenda.wait(IDLE_SECONDS if self._vault.swap.is_at_rest else LATE_SECONDS))
+
+    async def _scan(self) -> None:
+        known = {file.topic: file for file in await self._database.read(vault_state.vault_files)}
+        found = await self._on_thread(partial(self._vault.scan, list(known)))
+        self._rescan_at = time.monotonic() + RESCAN_SECONDS
+        if self.stopped:
+            log.warning("vault stopped reason=%s", self.stopped)
+            return
+        await self._database.write(lambda tx: tx.set_meta(VAULT_ID, self._vault.identity))
+        self._agenda.add(topic for topic in known if topic not in found)
+        self._agenda.add(topic for topic, stat in found.items() if not same(known.get(topic), stat))
+        # What stood in a refused file's place may be gone, and with it the only thing there was to see.
+        self._agenda.add(list(self._hands.refused))
+
+    async def _take_marks(self) -> None:
+        """What commits asked for, but for files that are being looked at already or left alone."""
+        waiting = self._hands.refused.keys() | self._renaming.waiting
+        after: Mark | None = None
+        while marks := await self._database.read(partial(_marked, after)):
+            fresh = [mark.key for mark in marks if mark.key not in self._agenda and mark.key not in waiting]
+            self._agenda.add(fresh)
+            if fresh or len(marks) < ROUND:
+                return
+            after = marks[-1]
+
+    # -- one round
+
+    async def _settle(self, topics: Sequence[str]) -> None:
+        known = await self._database.read(partial(_known, topics))
+        looks = await self._on_thread(partial(self._hands.look, topics, known))
+        # What somebody left in a replaced file came before what the same hand left in its place.
+        await self._take_late()
+        self._agenda.add(looks.busy, BUSY_SECONDS)
+        self._renaming.there(looks.busy)
+        self._agenda.add(looks.failed, FAILED_SECONDS)
+        whole = await self._append([look for look in looks.ready if look.unchanged], known)
+        whole += [look for look in looks.ready if not look.unchanged]
+        if not whole:
+            return
+        ready, later = await self._database.write(partial(self._renaming.sort_out, whole))
+        self._agenda.add(later, self._renaming.patience)
+        if len(ready) >= MANY:
+            settled = await self._database.write(lambda tx: self._settler.settle_new(tx, ready))
+            ready = [look for look in ready if look.topic not in settled]
+        if writing := [todo for todo in await self._todos(ready) if todo is not None]:
+            outcomes, failed = await self._on_thread(partial(self._hands.write, writing))
+            await self._take_late()
+            await self._database.write(partial(self._record, outcomes, failed))
+            await self._forget([outcome.displaced for outcome in outcomes if outcome.displaced is not None])
+            self._agenda.add((todo.topic for todo in failed), FAILED_SECONDS)
+
+    async def _todos(self, looks: Sequence[Look]) -> list[Todo | None]:
+        """What is to be written; a file that cannot be taken in holds up no other."""
+        settling = (self._database.write(partial(self._settler.settle, look=look)) for look in looks)
+        found: list[Todo | None] = []
+        for look, todo in zip(looks, await asyncio.gather(*settling, return_exceptions=True), strict=True):
+            if not isinstance(todo, BaseException):
+                found.append(todo)
+                continue
+            log.error("file not taken in topic=%r", look.topic, exc_info=todo)
+            self._hands.refused[look.topic] = f"cannot be taken in: {todo}"
+            self._agenda.add([look.topic], FAILED_SECONDS)
+        return found
+
+    async def _append(self, looks: Sequence[Look], known: Mapping[str, VaultFile]) -> list[Look]:
+        """Add to files as known what they lack at their end; the looks of those that need more than that."""
+        found = {look.topic: self._tails.lacking(known[look.topic]) for look in looks if look.topic in known}
+        additions = [(addition, known[topic]) for topic, addition in found.items() if addition is not None]
+        if additions:
+            await self._database.write(lambda tx: self._settler.appending(tx, [it for it, _ in additions]))
+            written = await self._on_thread(partial(self._hands.append, additions))
+            outcomes = [(addition, it) for (addition, _), it in zip(additions, written, strict=True)]
+            done = [(addition, it.stat) for addition, it in outcomes if it is not None and not it.disturbed]
+            await self._database.write(
+                partial(self._appended, done, [addition for addition, it in outcomes if it is None])
+            )
+            failed = {addition.topic for addition, _ in outcomes} - {addition.topic for addition, _ in done}
+            for topic in failed:
+                self._tails.drop(topic)
+            self._agenda.add(failed, BUSY_SECONDS)
+        return [look for look in looks if found.get(look.topic) is None]
+
+    def _appended(self, done: Sequence[tuple[Addition, Stat]], failed: Sequence[Addition], tx: Transaction) -> None:
+        self._settler.appended(tx, done)
+        self._settler.unwritten(tx, failed)
+
+    def _record(self, outcomes: Sequence[Outcome], failed: Sequence[Todo], tx: Transaction) -> None:
+        self._settler.unwritten(tx, failed)
+        for outcome in outcomes:
+            if outcome.displaced is not None:
+                self._settler.late(tx, outcome.displaced)
+            if outcome.disturbed:
+                self._agenda.add([outcome.todo.topic])
+            elif outcome.stat is not None:
+                self._settler.written(tx, outcome.todo, outcome.stat)
+            else:
+                self._settler.removed(tx, outcome.todo)
+
+    async def _take_late(self) -> None:
+        late = await self._on_thread(self._vault.swap.late)
+        taking = (self._database.write(partial(self._settler.late, late=item)) for item in late)
+        for item, failure in zip(late, await asyncio.gather(*taking, return_exceptions=True), strict=True):
+            if failure is None:
+                log.info("late write taken in path=%r", item.path)
+                await self._forget([item])
+            else:
+                log.error("late write kept aside path=%r file=%s", item.path, item.token, exc_info=failure)
+
+    async def _forget(self, late: Sequence[Late]) -> None:
+        """What is in the documents now need not be kept aside any more."""
+        for item in late:
+            await self._on_thread(partial(self._vault.swap.settle, item))
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._io, work)
+
+
+def _marked(after: Mark | None, connection: Connection) -> list[Mark]:
+    return outbox.pending(connection, "mirror", ROUND, after)
+
+
+def _known(topics: Sequence[str], connection: Connection) -> dict[str, VaultFile]:
+    found = (vault_state.vault_file(connection, topic) for topic in topics)
+    return {file.topic: file for file in found if file is not None}

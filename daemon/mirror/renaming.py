@@ -1,0 +1,82 @@
+"""Telling a file that was renamed from one that was removed: the vanished wait a moment for a new name to show up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from hiveminddb.daemon.mirror.settling import Look, Settler
+from hiveminddb.daemon.mirror.takein import file_text
+from hiveminddb.store import vault_state
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.vault.renames import Seen, pair
+
+# Long enough for the two halves of a rename and for an editor that saves by rename on a busy machine: a file that is
+# back after that lacks whatever its author had not seen, as if it had been removed on purpose.
+PATIENCE = 1.0
+
+
+class Renaming:
+    """Sorts looks into those to settle now and those to look at again; carries out the renames it finds."""
+
+    patience = PATIENCE
+
+    def __init__(self, settler: Settler) -> None:
+        self._settler = settler
+        self._since: dict[str, float] = {}
+        self._seen: dict[str, Seen] = {}
+
+    @property
+    def waiting(self) -> set[str]:
+        """Topics whose file has vanished a moment ago."""
+        return set(self._since)
+
+    def there(self, topics: Iterable[str]) -> None:
+        """These have a file, though nobody knows yet what it says: if it vanishes, it does so anew."""
+        for topic in topics:
+            self._drop(topic)
+
+    def sort_out(self, looks: Sequence[Look], tx: Transaction) -> tuple[list[Look], list[str]]:
+        """What to settle now, and what to look at again after `patience`."""
+        now = time.monotonic()
+        gone = {look.topic for look in looks if look.file is None and not look.unchanged}
+        for look in looks:
+            if look.topic in gone:
+                self._since.setdefault(look.topic, now)
+            else:
+                self._drop(look.topic)
+        for old, new in self._pairs(tx, looks).items():
+            self._settler.renamed(tx, old, new)
+            self._drop(old)
+            gone.discard(old)
+        later = [topic for topic in gone if now - self._since[topic] < PATIENCE * 0.9]
+        for topic in gone.difference(later):
+            self._drop(topic)
+        renamed_away = {look.topic for look in looks if look.file is None and not look.unchanged} - gone
+        ready = [look for look in looks if look.topic not in later and look.topic not in renamed_away]
+        return ready, later
+
+    def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> dict[str, str]:
+        arrived = [look for look in looks if look.file is not None]
+        if not arrived or not self._since:
+            return {}
+        new = [
+            Seen(look.topic, look.file.stat.inode, look.file.digest, look.file.text)
+            for look in arrived
+            if look.file and vault_state.vault_file(tx.connection, look.topic) is None
+        ]
+        return pair([self._gone(tx, topic) for topic in self._since], new) if new else {}
+
+    def _drop(self, topic: str) -> None:
+        self._since.pop(topic, None)
+        self._seen.pop(topic, None)
+
+    def _gone(self, tx: Transaction, topic: str) -> Seen:
+        if topic not in self._seen:
+            self._seen[topic] = self._last_seen(tx, topic)
+        return self._seen[topic]
+
+    def _last_seen(self, tx: Transaction, topic: str) -> Seen:
+        known = vault_state.vault_file(tx.connection, topic)
+        inode, digest = (known.inode, known.digest) if known else (0, "")
+        return Seen(topic, inode, digest, file_text(tx.entries_of(topic)))

@@ -1,0 +1,245 @@
+"""What one look at a file means: taken in, written, or left. Decisions on the writer thread; the mirror does the I/O.
+
+The order that makes a kill at any point harmless: the text to be written is remembered as a base first, then the file
+is written, then it is recorded as known. A base newer than the known file is therefore a write that may or may not
+have happened; which one shows in the file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from hiveminddb.daemon.entries import Author, NewEntry
+from hiveminddb.daemon.mirror.candidates import BY_FILE, file_bases
+from hiveminddb.daemon.mirror.takein import (
+    BASES_KEPT,
+    Arrival,
+    base_entries,
+    file_text,
+    new_entries,
+    take_in,
+    take_late,
+)
+from hiveminddb.daemon.pipeline import Pipeline
+from hiveminddb.daemon.tails import Addition, Tails
+from hiveminddb.store import history, outbox, topic_files, vault_state
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultBase, VaultFile
+from hiveminddb.sync.encoding import new_client
+from hiveminddb.vault.choosing import render
+from hiveminddb.vault.files import FileText, Stat, digest_of
+from hiveminddb.vault.held import NOTHING, Late
+from hiveminddb.vault.topics import Topics, topic_of
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A topic and its file as found: its text, None where there is no file; `unchanged` where it is as last known."""
+
+    topic: str
+    file: FileText | None = None
+    unchanged: bool = False
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A file to be written: its text as of change `n`, and the digest of what should be there (None: no file)."""
+
+    topic: str
+    n: int
+    text: str
+    expected: str | None
+
+
+class Settler:
+    """Brings documents and files to agree; every method needs the open transaction."""
+
+    def __init__(self, pipeline: Pipeline, topics: Topics, tails: Tails) -> None:
+        self._pipeline = pipeline
+        self._topics = topics
+        self._tails = tails
+
+    def settle_new(self, tx: Transaction, looks: Iterable[Look]) -> set[str]:
+        """Files that nothing is known of, all in one go: a folder's first scan is thousands. The topics it settled."""
+        new: list[NewEntry] = []
+        files: list[tuple[str, FileText]] = []
+        for look in looks:
+            file = look.file
+            if file and file.text.strip() and topic_files.is_unknown(tx.connection, look.topic):
+                entries = new_entries(tx, _arrival(look.topic, file, look.unread))
+                if entries is not None:
+                    new += entries
+                    files.append((look.topic, file))
+        self._pipeline.add(tx, new)
+        n = tx.counters.n
+        for topic, file in files:
+            self._topics.add(topic)
+            tx.put_vault_base(VaultBase(topic, n, n, "disk", file.digest), BASES_KEPT)
+            _known(tx, topic, n, file)
+            _done(tx, topic, n)
+        return {topic for topic, _ in files}
+
+    def settle(self, tx: Transaction, look: Look) -> Todo | None:
+        """Take in what the file says; what must be written so that it says what the documents do."""
+        known = self._taken(tx, look)
+        entries = tx.entries_of(look.topic)
+        if not entries:
+            return self._emptied(tx, look, known)
+        self._topics.add(look.topic)
+        text, n = file_text(entries), tx.counters.n
+        digest = self._tails.begin(look.topic, n, text, entries[-1].position)
+        present = known.digest if look.unchanged and known else look.file.digest if look.file else None
+        if present == digest:
+            self._agreed(tx, look, known, present)
+            return None
+        tx.put_vault_base(VaultBase(look.topic, n, n, "mirror", digest), BASES_KEPT)
+        return Todo(look.topic, n, text, present)
+
+    def appending(self, tx: Transaction, additions: Iterable[Addition]) -> None:
+        """Files are about to get what they lack at their end."""
+        for it in additions:
+            tx.put_vault_base(VaultBase(it.topic, it.n, it.n, "mirror", it.digest), BASES_KEPT)
+
+    def appended(self, tx: Transaction, done: Iterable[tuple[Addition, Stat]]) -> None:
+        """Files have got what they lacked."""
+        for it, stat in done:
+            tx.put_vault_file(_file(it.topic, it.n, stat, it.digest))
+            _done(tx, it.topic, it.n)
+
+    def written(self, tx: Transaction, todo: Todo, stat: Stat) -> None:
+        """The file now says what was to be written."""
+        tx.put_vault_file(_file(todo.topic, todo.n, stat, digest_of(todo.text)))
+        _done(tx, todo.topic, todo.n)
+
+    def removed(self, tx: Transaction, todo: Todo) -> None:
+        """The file of a topic without entries is gone."""
+        tx.drop_vault_file(todo.topic)
+        self._topics.discard(todo.topic)
+        _done(tx, todo.topic, todo.n)
+
+    def late(self, tx: Transaction, late: Late) -> None:
+        """A text that somebody wrote while the file was being replaced."""
+        topic, was = topic_of(late.path), "" if late.was == NOTHING else late.was
+        take_late(tx, self._pipeline, Arrival(topic, late.text, digest_of(late.text), time.time_ns() // 1000), was)
+        tx.mark("mirror", topic, tx.counters.n)
+
+    def unwritten(self, tx: Transaction, todos: Iterable[Todo | Addition]) -> None:
+        """Texts that never came to be in their files: nobody can have made an edit of them."""
+        for todo in todos:
+            tx.drop_vault_base(VaultBase(todo.topic, todo.n, todo.n, "mirror", ""))
+
+    def forget_files(self, tx: Transaction, topics: Iterable[str]) -> None:
+        """The files are gone against everybody's will: write them again."""
+        for topic in topics:
+            tx.drop_vault_file(topic)
+            tx.mark("mirror", topic, tx.counters.n)
+
+    def renamed(self, tx: Transaction, old: str, new: str) -> None:
+        """A file got another name: its memories keep their identity."""
+        author, client = Author(BY_FILE, f"renamed from {old}"), new_client()
+        for row in tx.entries_of(old):
+            self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
+        if known := vault_state.vault_file(tx.connection, old):
+            n = tx.counters.n
+            tx.put_vault_base(VaultBase(new, n, n, "disk", known.digest), BASES_KEPT)
+            tx.put_vault_file(replace(known, topic=new, n=n))
+        # A file that gets the old name is another one, whatever it says.
+        for base in vault_state.vault_bases(tx.connection, old):
+            tx.drop_vault_base(base)
+        tx.drop_vault_file(old)
+        self._topics.discard(old)
+        self._topics.add(new)
+
+    def _taken(self, tx: Transaction, look: Look) -> VaultFile | None:
+        """What is known of the file after its text was taken in."""
+        known = vault_state.vault_file(tx.connection, look.topic)
+        doubtful = _doubtful(tx, look.topic, known)
+        if look.file is None:
+            _forget(tx, doubtful)
+            if known and not look.unchanged:
+                self._vanished(tx, look.topic)
+                return None
+            return known
+        file = look.file
+        if doubtful and file.digest == doubtful.digest:
+            return _known(tx, look.topic, doubtful.n, file)
+        if known and (file.digest == known.digest or _torn(tx, known, doubtful, file.text)):
+            _forget(tx, doubtful)
+            return known
+        if doubtful and any(base.digest == file.digest for base in file_bases(tx, look.topic)):
+            # Somebody went back to an older text: from the last one that was certainly there.
+            _forget(tx, doubtful)
+        take_in(tx, self._pipeline, _arrival(look.topic, file, look.unread))
+        return known
+
+    def _vanished(self, tx: Transaction, topic: str) -> None:
+        take_in(tx, self._pipeline, Arrival(topic, "", digest_of(""), 0), gone=True)
+        tx.drop_vault_file(topic)
+
+    def _emptied(self, tx: Transaction, look: Look, known: VaultFile | None) -> Todo | None:
+        """A topic without entries has no file; one that holds nothing but blanks may stay as a person left it."""
+        n = tx.counters.n
+        if look.file is not None and not look.file.text.strip():
+            _known(tx, look.topic, n, look.file)
+        elif look.file is not None:
+            return Todo(look.topic, n, "", look.file.digest)
+        elif known is None or not look.unchanged:
+            tx.drop_vault_file(look.topic)
+            self._topics.discard(look.topic)
+        elif history.file_text(tx.connection, look.topic, known.n):
+            return Todo(look.topic, n, "", known.digest)
+        _done(tx, look.topic, n)
+        return None
+
+    def _agreed(self, tx: Transaction, look: Look, known: VaultFile | None, present: str) -> None:
+        n = tx.counters.n
+        if look.file is not None:
+            _known(tx, look.topic, n, look.file)
+        elif known is not None:
+            tx.put_vault_file(replace(known, n=n))
+        if not any(base.digest == present for base in file_bases(tx, look.topic)[:1]):
+            tx.put_vault_base(VaultBase(look.topic, n, n, "disk", present), BASES_KEPT)
+        _done(tx, look.topic, n)
+
+
+def _arrival(topic: str, file: FileText, unread: bool) -> Arrival:
+    return Arrival(topic, file.text, file.digest, file.stat.mtime_ns // 1000, unread)
+
+
+def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:
+    """The text of a write that was begun and never recorded."""
+    newest = next(iter(file_bases(tx, topic)), None)
+    if newest is None or newest.by != "mirror" or (known and newest.n <= known.n):
+        return None
+    return newest
+
+
+def _forget(tx: Transaction, doubtful: VaultBase | None) -> None:
+    if doubtful:
+        tx.drop_vault_base(doubtful)
+
+
+def _known(tx: Transaction, topic: str, n: int, file: FileText) -> VaultFile:
+    found = _file(topic, n, file.stat, file.digest)
+    tx.put_vault_file(found)
+    return found
+
+
+def _file(topic: str, n: int, stat: Stat, digest: str) -> VaultFile:
+    return VaultFile(topic, n, stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode, digest)
+
+
+def _torn(tx: Transaction, known: VaultFile, doubtful: VaultBase | None, text: str) -> bool:
+    """Whether the file is an append of ours that a crash cut short."""
+    if doubtful is None or digest_of(text.encode()[: known.size]) != known.digest:
+        return False
+    return render(base_entries(tx, doubtful)).startswith(text)
+
+
+def _done(tx: Transaction, topic: str, n: int) -> None:
+    mark = outbox.pending_mark(tx.connection, topic)
+    if mark and mark.n <= n:
+        tx.unmark("mirror", topic, mark.n)

@@ -1,0 +1,1 @@
+"""This node among others: membership, consensus, order, and the exchange of what each lacks."""
