@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import click
 
 from hiveminddb._address import data_dir, find
+from hiveminddb._calls import Ack
 from hiveminddb.answers import TopicText, Written
 from hiveminddb.cli.memories import person, short
 from hiveminddb.cli.merge import merge
 from hiveminddb.cli.output import note, paint, say, say_json
-from hiveminddb.cli.session import Session, command, complete_topic, pass_session
+from hiveminddb.cli.session import Session, ack_option, command, complete_topic, pass_session
 from hiveminddb.cli.show import named
 from hiveminddb.cli.text import visible
 from hiveminddb.client import HiveMind
@@ -32,8 +33,9 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 @command()
 @click.argument("name", metavar="ID|TOPIC", shell_complete=complete_topic)
 @click.option("--reason", "-r", help="Why.")
+@ack_option
 @pass_session
-def edit(session: Session, name: str, reason: str | None) -> None:
+def edit(session: Session, name: str, reason: str | None, ack: Ack | None) -> None:
     """Edit a memory, or a topic's file, in $EDITOR.
 
     $VISUAL is preferred. A change made meanwhile is merged with yours, or your text is kept in a file.
@@ -43,10 +45,10 @@ def edit(session: Session, name: str, reason: str | None) -> None:
         if isinstance(found, TopicText):
             _edit_topic(session, mind, found)
         else:
-            _edit_memory(session, mind, found, reason)
+            _edit_memory(session, mind, found, reason, ack)
 
 
-def _edit_memory(session: Session, mind: HiveMind, memory: Memory, reason: str | None) -> None:
+def _edit_memory(session: Session, mind: HiveMind, memory: Memory, reason: str | None, ack: Ack | None) -> None:
     draft = _Draft.of(memory, data_dir(session.data_dir))
     typed = draft.typed()
     if typed == memory.content:
@@ -54,7 +56,7 @@ def _edit_memory(session: Session, mind: HiveMind, memory: Memory, reason: str |
         _tell(session, None)
         return
     try:
-        written = _send(mind, memory, typed, reason)
+        written = _send(mind, memory, typed, reason, ack)
     except HiveMindError as error:
         error.hint = f"your text is kept in {draft.path}" + (f"; {error.hint}" if error.hint else "")
         raise
@@ -62,12 +64,12 @@ def _edit_memory(session: Session, mind: HiveMind, memory: Memory, reason: str |
     _tell(session, written)
 
 
-def _send(mind: HiveMind, base: Memory, typed: str, reason: str | None) -> Written:
+def _send(mind: HiveMind, base: Memory, typed: str, reason: str | None, ack: Ack | None) -> Written:
     """Writes what was typed on top of the version it started from; merges if somebody wrote meanwhile."""
     version, text = base.version, typed
     for _ in range(_TRIES):
         try:
-            return mind.update(base.id, content=text, version=version, reason=reason, changed_by=person())
+            return mind.update(base.id, content=text, version=version, reason=reason, changed_by=person(), ack=ack)
         except Conflict:
             now = mind.get(base.id)
             if now.invalidated_at is not None or now.version == version:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 from hiveminddb._address import find
 from hiveminddb.answers import Status
+from hiveminddb.cli import swarm_words
 from hiveminddb.cli.output import amount, columns, home, paint, say, say_json, size, table
 from hiveminddb.cli.session import Session, command, pass_session
 from hiveminddb.cli.text import pad, visible, wrap
@@ -44,9 +46,23 @@ def screen(now: Status) -> list[tuple[str, str, bool]]:
         ("search", *_search(now)),
         ("model", *_model(now)),
         ("to do", _pending(now), True),
-        ("swarm", f"{now.swarm.state}, {amount(now.changes, 'change')} so far, node {now.node_id[:12]}", True),
-        ("data", f"{home(now.data_dir)} ({size(now.database_bytes)})", True),
+        ("swarm", *swarm_words.summary(now.swarm)),
+        *_of_swarm(now, datetime.now(UTC)),
+        ("data", f"{home(now.data_dir)} ({size(now.database_bytes)}), {amount(now.changes, 'change')} so far", True),
     ]
+
+
+def _of_swarm(now: Status, at: datetime) -> list[tuple[str, str, bool]]:
+    """What waits to be committed, and how each of the other machines is; nothing where there are none."""
+    if now.swarm.state == "alone":
+        return []
+    waiting = swarm_words.pending(now.swarm)
+    lines = [("", waiting, True)] if waiting else []
+    for node in now.swarm.nodes:
+        if node.id != now.node_id:
+            words, good = swarm_words.peer(node, at)
+            lines.append(("", f"{node.name}: {words}", good))
+    return lines
 
 
 def _vault(now: Status) -> tuple[str, bool]:

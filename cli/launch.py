@@ -30,6 +30,10 @@ class Launch:
     data_dir: str | None = None
     vault: str | None = None
     listen: str | None = None
+    peer_addr: str | None = None
+    peers: str | None = None
+    name: str | None = None
+    swarm_key: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -41,9 +45,20 @@ class Launch:
 
     def command(self) -> list[str]:
         """The daemon's command line; -P, so that no file in the current folder is taken for a module."""
-        flags = {"--data-dir": self.data_dir, "--vault": self.vault, "--listen": self.listen}
+        flags = {
+            "--data-dir": self.data_dir,
+            "--vault": self.vault,
+            "--listen": self.listen,
+            "--peer-addr": self.peer_addr,
+            "--peers": self.peers,
+            "--name": self.name,
+        }
         given = [part for flag, value in flags.items() if value for part in (flag, value)]
         return [sys.executable, "-P", "-m", "hiveminddb.daemon", *given]
+
+    def environment(self) -> dict[str, str]:
+        """The daemon's environment, which carries the key: everybody on the machine can read a command line."""
+        return {**os.environ, **({"HIVEMIND_SWARM_KEY": self.swarm_key} if self.swarm_key else {})}
 
 
 def answering(folder: Path) -> Address | None:
@@ -79,7 +94,13 @@ def _spawn(launch: Launch) -> tuple[subprocess.Popen[bytes], int]:
     with _log(launch) as log:
         begin = log.tell()
         process = subprocess.Popen(
-            launch.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
+            launch.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+            env=launch.environment(),
         )
     return process, begin
 
@@ -89,7 +110,12 @@ def _answering_soon(launch: Launch, process: subprocess.Popen[bytes], begin: int
     while time.monotonic() < end:
         ended = process.poll() is not None
         if found := answering(launch.folder):
-            return found, found.pid == process.pid
+            is_ours = found.pid == process.pid
+            if not is_ours:
+                # Another came before it. Left alone it would begin to serve should that one be stopped soon.
+                process.terminate()
+                process.wait()
+            return found, is_ours
         # Two starts at once: ours gives way to the one that holds the folder and will answer soon.
         if ended and not _held(launch.folder):
             raise _failure(launch.log, begin)

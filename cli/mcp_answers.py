@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
+from hiveminddb._calls import Ack, Consistency
 from hiveminddb.aio import AsyncHiveMind
 from hiveminddb.answers import Line, TopicText
 from hiveminddb.cli import mcp_words as words
@@ -104,6 +106,7 @@ async def memory_add(memory: Memory, given: Arguments) -> str:
         agent_id=memory.agent,
         session_id=given.text("session_id"),
         created_at=given.text("created_at"),
+        ack=cast("Ack | None", given.text("ack")),
     )
     waiting = "" if added.status == "committed" else f" ({added.status})"
     return f"Added memory {added.id} to topic '{added.topic}'{waiting}."
@@ -120,6 +123,7 @@ async def memory_search(memory: Memory, given: Arguments) -> str:
         session_id=given.text("session_id"),
         since=given.text("since"),
         until=given.text("until"),
+        consistency=cast("Consistency | None", given.text("consistency")),
     )
     return words.hits(hits)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from hiveminddb._calls import Ack
 from hiveminddb.cli.output import amount, note, paint, say, say_json
-from hiveminddb.cli.session import MOMENT, Session, ask, command, complete_topic, pass_session
+from hiveminddb.cli.session import MOMENT, Session, ack_option, ask, command, complete_topic, pass_session
 from hiveminddb.cli.text import one_line, visible
 from hiveminddb.model import MEMORY_TYPES, Memory
 
@@ -35,6 +36,7 @@ def short(memory: Memory) -> str:
 @click.option("--at", "created_at", type=MOMENT, help="When it was so (default: now).")
 @click.option("--from", "valid_from", type=MOMENT, help="When it begins to hold.")
 @click.option("--until", "valid_until", type=MOMENT, help="When it ceases to hold.")
+@ack_option
 @pass_session
 def add(session: Session, /, text: str, tags: tuple[str, ...], **fields: Any) -> None:
     """Add a memory: TEXT, or - for stdin."""
@@ -53,8 +55,11 @@ def add(session: Session, /, text: str, tags: tuple[str, ...], **fields: Any) ->
 @click.option("--topic", "-t", help="Forget a whole topic.", shell_complete=complete_topic)
 @click.option("--reason", "-r", help="Why.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before forgetting a topic.")
+@ack_option
 @pass_session
-def forget(session: Session, ids: tuple[str, ...], topic: str | None, reason: str | None, yes: bool) -> None:
+def forget(
+    session: Session, ids: tuple[str, ...], topic: str | None, reason: str | None, yes: bool, ack: Ack | None
+) -> None:
     """Forget memories or a topic.
 
     They leave their file and the search; their history stays, and hmd restore brings them back.
@@ -64,26 +69,27 @@ def forget(session: Session, ids: tuple[str, ...], topic: str | None, reason: st
         if topic is not None:
             held = mind.topic(topic)
             ask(f"forget {amount(len(held.memories), 'memory', 'memories')} of {visible(held.topic)}?", yes)
-            gone = mind.forget_topic(topic, reason=reason, changed_by=person())
+            gone = mind.forget_topic(topic, reason=reason, changed_by=person(), ack=ack)
             _tell_topic(session, "forgot", gone.topic, gone.count, "hmd restore --topic " + gone.topic)
             return
-        _tell(session, "forgot", [mind.forget(id, reason=reason, changed_by=person()) for id in ids])
+        _tell(session, "forgot", [mind.forget(id, reason=reason, changed_by=person(), ack=ack) for id in ids])
 
 
 @command()
 @click.argument("ids", nargs=-1, metavar="ID…")
 @click.option("--topic", "-t", help="Bring a whole topic back.")
 @click.option("--reason", "-r", help="Why.")
+@ack_option
 @pass_session
-def restore(session: Session, ids: tuple[str, ...], topic: str | None, reason: str | None) -> None:
+def restore(session: Session, ids: tuple[str, ...], topic: str | None, reason: str | None, ack: Ack | None) -> None:
     """Bring forgotten memories or a topic back."""
     one_kind(ids, topic)
     with session.client() as mind:
         if topic is not None:
-            back = mind.restore_topic(topic, reason=reason, changed_by=person())
+            back = mind.restore_topic(topic, reason=reason, changed_by=person(), ack=ack)
             _tell_topic(session, "restored", back.topic, back.count)
             return
-        _tell(session, "restored", [mind.restore(id, reason=reason, changed_by=person()) for id in ids])
+        _tell(session, "restored", [mind.restore(id, reason=reason, changed_by=person(), ack=ack) for id in ids])
 
 
 def one_kind(ids: tuple[str, ...], topic: str | None) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
 
 from hiveminddb._address import data_dir
 from hiveminddb.cli import launch
@@ -12,16 +16,36 @@ from hiveminddb.cli.output import home, note, paint, say, say_json
 from hiveminddb.cli.session import Session, command, pass_session
 
 
-def launch_of(session: Session) -> launch.Launch:
+def swarm_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a start that are about other machines."""
+    for option in (
+        click.option(
+            "--swarm-key",
+            metavar="KEY",
+            help="Machines with this key join unattended (or: HIVEMIND_SWARM_KEY).",
+        ),
+        click.option("--name", help="What this machine is called (default: its host name)."),
+        click.option("--peers", metavar="HOST:PORT,…", help="Machines to look for where multicast does not reach."),
+        click.option("--peer-addr", metavar="HOST:PORT", help="Where other machines reach this one."),
+    ):
+        command = option(command)
+    return command
+
+
+def launch_of(session: Session, swarm: Mapping[str, str | None]) -> launch.Launch:
     """How this run would start a daemon."""
-    return launch.Launch(session.data_dir, session.vault, session.listen)
+    return launch.Launch(session.data_dir, session.vault, session.listen, **swarm)
 
 
 @command()
+@swarm_options
 @pass_session
-def up(session: Session) -> None:
-    """Start the daemon in the background."""
-    how = launch_of(session)
+def up(session: Session, /, **swarm: str | None) -> None:
+    """Start the daemon in the background.
+
+    It keeps to this machine until another is let in (hmd invite, hmd join) or --swarm-key or --peers is given.
+    """
+    how = launch_of(session, swarm)
     address, started = launch.start(how)
     if session.json:
         say_json({"url": address.url, "pid": address.pid, "started": started, "log": str(how.log)})
@@ -32,16 +56,18 @@ def up(session: Session) -> None:
         vault = mind.status().vault
     say(f"vault  {home(vault.path)}")
     say(f"log    {home(str(how.log))}")
-    if not started and (session.vault or session.listen):
-        note("note: --vault and --listen count at the next start: hmd down, then hmd up")
+    if not started and (session.vault or session.listen or any(swarm.values())):
+        note("note: what you gave counts at the next start: hmd down, then hmd up")
 
 
 @command()
+@swarm_options
 @pass_session
-def daemon(session: Session) -> None:
+def daemon(session: Session, /, **swarm: str | None) -> None:
     """Run the daemon in the foreground."""
-    words = launch_of(session).command()
-    os.execv(words[0], words)
+    how = launch_of(session, swarm)
+    words = how.command()
+    os.execve(words[0], words, how.environment())
 
 
 @command()

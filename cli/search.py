@@ -9,7 +9,7 @@ import click
 from hiveminddb.answers import Hits
 from hiveminddb.cli.memories import short
 from hiveminddb.cli.output import columns, moment, note, on_terminal, paint, say, say_json
-from hiveminddb.cli.session import MOMENT, Session, command, complete_topic, pass_session
+from hiveminddb.cli.session import MOMENT, Session, command, complete_topic, consistency_option, pass_session
 from hiveminddb.cli.text import cut, visible, wrap
 from hiveminddb.model import MEMORY_TYPES, Hit, Memory
 
@@ -37,6 +37,7 @@ _INDENT = "  "
 @click.option(
     "--mode", type=click.Choice(["hybrid", "lexical", "vector"]), help="Search by words, by meaning, or both."
 )
+@consistency_option
 @pass_session
 def search(session: Session, /, query: tuple[str, ...], tags: tuple[str, ...], **asked: Any) -> None:
     """Find memories by words and by meaning."""

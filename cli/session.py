@@ -84,6 +84,16 @@ def command(name: str | None = None, **settings: Any) -> Callable[[Callable[...,
     return click.command(name, cls=Command, **settings)
 
 
+class Group(click.Group):
+    """Commands under one name, which takes the global options too."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(global_options(hidden=True))
+
+
 def global_options(hidden: bool = False) -> list[click.Option]:
     def option(*names: str, help: str, shown: bool = False, **settings: Any) -> click.Option:
         hide = hidden and not shown
@@ -105,6 +115,17 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         folder = param.name in ("data_dir", "vault")
         setattr(session, str(param.name), os.path.abspath(os.path.expanduser(value)) if folder else value)
 
+
+ack_option = click.option(
+    "--ack",
+    type=click.Choice(["local", "auto", "quorum"]),
+    help="What to wait for: this machine alone, a majority of the swarm, or that for a second at most (auto).",
+)
+consistency_option = click.option(
+    "--consistency",
+    type=click.Choice(["local", "linearizable"]),
+    help="Read what is here, or all that was committed anywhere before.",
+)
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from hiveminddb._calls import Consistency
 from hiveminddb.answers import TopicText
 from hiveminddb.cli.output import moment, note, paint, say, say_json, size, table
-from hiveminddb.cli.session import Session, command, complete_topic, pass_session
+from hiveminddb.cli.session import Session, command, complete_topic, consistency_option, pass_session
 from hiveminddb.cli.text import one_line, visible
 from hiveminddb.client import HiveMind
 from hiveminddb.errors import InvalidInput, NotFound
@@ -20,31 +21,32 @@ _ID = re.compile(r"[a-z2-7]{4,20}")
 _WHOLE_ID = 20
 
 
-def named(mind: HiveMind, name: str) -> Memory | TopicText:
+def named(mind: HiveMind, name: str, consistency: Consistency | None = None) -> Memory | TopicText:
     """What a person means by a name: a topic, or a memory by its id or the beginning of it."""
     if len(name) == _WHOLE_ID and _ID.fullmatch(name):
         try:
-            return mind.get(name)
+            return mind.get(name, consistency=consistency)
         except NotFound:
-            return mind.topic(name)
+            return mind.topic(name, consistency=consistency)
     try:
-        return mind.topic(name)
+        return mind.topic(name, consistency=consistency)
     except NotFound:
         if not _ID.fullmatch(name):
             raise
     try:
-        return mind.get(name)
+        return mind.get(name, consistency=consistency)
     except NotFound as cause:
         raise NotFound(f"neither a topic nor a memory: {name}", "see: hmd topics, hmd search") from cause
 
 
 @command()
 @click.argument("name", metavar="ID|TOPIC", shell_complete=complete_topic)
+@consistency_option
 @pass_session
-def show(session: Session, name: str) -> None:
+def show(session: Session, name: str, consistency: Consistency | None) -> None:
     """Show a memory, or the whole file of a topic."""
     with session.client() as mind:
-        found = named(mind, name)
+        found = named(mind, name, consistency)
     if session.json:
         say_json(found)
     elif isinstance(found, TopicText):
@@ -76,11 +78,12 @@ def _facts(memory: Memory) -> Iterator[tuple[str, str]]:
 
 @command()
 @click.argument("id")
+@consistency_option
 @pass_session
-def history(session: Session, id: str) -> None:
+def history(session: Session, id: str, consistency: Consistency | None) -> None:
     """Tell the life of a memory, oldest first."""
     with session.client() as mind:
-        versions = mind.history(id)
+        versions = mind.history(id, consistency=consistency)
     if session.json:
         say_json(versions)
         return
@@ -150,11 +153,12 @@ def _colored(line: str) -> str:
 
 
 @command()
+@consistency_option
 @pass_session
-def topics(session: Session) -> None:
+def topics(session: Session, consistency: Consistency | None) -> None:
     """List the topics."""
     with session.client() as mind:
-        found = mind.topics()
+        found = mind.topics(consistency=consistency)
     if session.json:
         say_json(found)
         return

@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import click
 
+from hiveminddb._calls import Ack
 from hiveminddb.answers import Imported, ImportFile, Refused
 from hiveminddb.cli.output import amount, note, on_terminal, paint, plain, say, say_json
-from hiveminddb.cli.session import Session, command, pass_session
+from hiveminddb.cli.session import Session, ack_option, command, pass_session
 from hiveminddb.cli.text import one_line, visible
 from hiveminddb.client import HiveMind
 from hiveminddb.errors import InvalidInput
@@ -40,9 +41,10 @@ class Summary:
 
 @command("import")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
+@ack_option
 @click.pass_context
 @pass_session
-def import_(session: Session, ctx: click.Context, path: Path) -> None:
+def import_(session: Session, ctx: click.Context, path: Path, ack: Ack | None) -> None:
     """Take in a folder of markdown, or one file.
 
     An agent-memory folder, a vault of notes, any folder with files named *.md. Dates are kept.
@@ -54,7 +56,7 @@ def import_(session: Session, ctx: click.Context, path: Path) -> None:
         _refuse_own_vault(mind, root)
         with click.progressbar(length=len(names), label="importing", hidden=not on_terminal() or session.json) as bar:
             for batch in batches(root, names, summary):
-                summary.count(mind.import_files(batch))
+                summary.count(mind.import_files(batch, ack=ack))
                 bar.update(len(batch))
     if session.json:
         say_json(summary)

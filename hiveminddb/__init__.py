@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         SearchStatus,
         Setting,
         Status,
-        SwarmStatus,
         TopicCount,
         TopicText,
         VaultStatus,
@@ -42,8 +41,10 @@ if TYPE_CHECKING:
         InvalidConfig,
         InvalidInput,
         NewerDatabase,
+        NoQuorum,
         NotFound,
         NotReachable,
+        OutcomeUnknown,
         ReadOnly,
         StorageError,
         TooLarge,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         VaultError,
     )
     from hiveminddb.model import Arm, Hit, Memory, MemoryId, Topic, Version
+    from hiveminddb.swarm import Introduction, Invite, Joined, Lease, Register, SwarmNode, SwarmStatus
 
 __all__ = [
     "Added",
@@ -76,20 +78,28 @@ __all__ = [
     "Imported",
     "InvalidConfig",
     "InvalidInput",
+    "Introduction",
+    "Invite",
+    "Joined",
+    "Lease",
     "Line",
     "Memory",
     "MemoryId",
     "NewerDatabase",
+    "NoQuorum",
     "NotFound",
     "NotReachable",
+    "OutcomeUnknown",
     "Page",
     "Pending",
     "ReadOnly",
     "Refused",
+    "Register",
     "SearchStatus",
     "Setting",
     "Status",
     "StorageError",
+    "SwarmNode",
     "SwarmStatus",
     "TooLarge",
     "Topic",
@@ -103,7 +113,7 @@ __all__ = [
     "Written",
 ]
 
-_MODULES = ("errors", "model", "answers", "client", "aio")
+_MODULES = ("errors", "model", "answers", "swarm", "client", "aio")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote
 
 from hiveminddb import _parse
-from hiveminddb._message import Call, Request, Response, as_each, as_one, ask, only_given, send
+from hiveminddb._message import Call, Request, Response, as_each, as_one, ask, only_given, quoted, send, with_query
 from hiveminddb.answers import (
     Added,
     Check,
@@ -33,20 +32,17 @@ from hiveminddb.model import Memory, Topic, Version
 
 Time = datetime | str
 Mode = Literal["hybrid", "lexical", "vector"]
+Ack = Literal["local", "auto", "quorum"]
+Consistency = Literal["local", "linearizable"]
 Choice = Literal["accept_deletions", "restore_files", "recreate"]
 
 
-def _quoted(name: str, safe: str) -> str:
-    # "." and ".." would be taken for steps in the path.
-    return quote(name, safe=safe, errors="replace") if name.strip(".") else name.replace(".", "%2E")
-
-
 def _memory_path(id: str, *rest: str) -> str:
-    return "/".join(("/memories", _quoted(id, ""), *rest))
+    return "/".join(("/memories", quoted(id, ""), *rest))
 
 
 def _topic_path(topic: str) -> str:
-    return "/topics/" + _quoted(topic, "/")
+    return "/topics/" + quoted(topic, "/")
 
 
 def _draft(draft: Draft | str) -> dict[str, Any]:
@@ -74,20 +70,29 @@ def add(
     created_at: Time | None = None,
     valid_from: Time | None = None,
     valid_until: Time | None = None,
+    ack: Ack | None = None,
 ) -> Call[Written]:
-    """Adds a memory: durable and searchable when this returns."""
-    return Call(send("POST", "/memories", only_given(locals())), as_one(_parse.written))
+    """Adds a memory: durable and searchable when this returns.
+
+    `ack` says what to wait for: "local", "quorum" (its place in the swarm's order), or "auto" (that, for a second).
+    """
+    body = only_given(locals())
+    path = with_query("/memories", ack=body.pop("ack", None))
+    return Call(send("POST", path, body), as_one(_parse.written))
 
 
-def add_many(drafts: Iterable[Draft | str], *, wait_vectors: bool | None = None) -> Call[Added]:
+def add_many(drafts: Iterable[Draft | str], *, wait_vectors: bool | None = None, ack: Ack | None = None) -> Call[Added]:
     """Adds memories in one transaction."""
     body = {"memories": [_draft(draft) for draft in drafts], **only_given({"wait_vectors": wait_vectors})}
-    return Call(send("POST", "/bulk/memories", body), as_one(_parse.added))
+    return Call(send("POST", with_query("/bulk/memories", ack=ack), body), as_one(_parse.added))
 
 
-def get(id: str) -> Call[Memory]:
-    """One memory by its id or a unique prefix of four or more characters; invalidated ones too."""
-    return Call(ask(_memory_path(id)), as_one(_parse.memory))
+def get(id: str, *, consistency: Consistency | None = None) -> Call[Memory]:
+    """One memory by its id or a unique prefix of four or more characters; invalidated ones too.
+
+    `consistency="linearizable"` reads after all that was committed anywhere before the call.
+    """
+    return Call(ask(_memory_path(id), consistency=consistency), as_one(_parse.memory))
 
 
 def page(
@@ -104,6 +109,7 @@ def page(
     since: Time | None = None,
     until: Time | None = None,
     include_invalidated: bool | None = None,
+    consistency: Consistency | None = None,
 ) -> Call[Page]:
     """One page of memories, newest first; every filter given must hold."""
     query = dict(locals())
@@ -139,36 +145,41 @@ def update(
     changed_by: str | None = None,
     version: int | None = None,
     clear: Sequence[str] = (),
+    ack: Ack | None = None,
 ) -> Call[Written]:
     """Changes a memory: whole, by appending, replacing (old, new) once, or a section (heading, content).
 
     With `version`, raises Conflict if the memory has moved on from it; `clear` names optional fields to empty.
     """
     given = dict(locals())
-    body = only_given({name: given[name] for name in given.keys() - {"id", "replace", "section", "clear"}})
+    body = only_given({name: given[name] for name in given.keys() - {"id", "replace", "section", "clear", "ack"}})
     body.update(dict.fromkeys(clear))
     if replace is not None:
         body["replace"] = {"old": replace[0], "new": replace[1]}
     if section is not None:
         body["section"] = {"heading": section[0], "content": section[1]}
-    return Call(send("PATCH", _memory_path(id), body), as_one(_parse.written))
+    return Call(send("PATCH", with_query(_memory_path(id), ack=ack), body), as_one(_parse.written))
 
 
-def forget(id: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[Written]:
+def forget(
+    id: str, *, reason: str | None = None, changed_by: str | None = None, ack: Ack | None = None
+) -> Call[Written]:
     """Invalidates a memory: it leaves its file and the search, its history stays."""
     body = only_given({"reason": reason, "changed_by": changed_by})
-    return Call(send("DELETE", _memory_path(id), body), as_one(_parse.written))
+    return Call(send("DELETE", with_query(_memory_path(id), ack=ack), body), as_one(_parse.written))
 
 
-def restore(id: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[Written]:
+def restore(
+    id: str, *, reason: str | None = None, changed_by: str | None = None, ack: Ack | None = None
+) -> Call[Written]:
     """Brings an invalidated memory back."""
     body = only_given({"reason": reason, "changed_by": changed_by})
-    return Call(send("POST", _memory_path(id, "restore"), body), as_one(_parse.written))
+    return Call(send("POST", with_query(_memory_path(id, "restore"), ack=ack), body), as_one(_parse.written))
 
 
-def history(id: str) -> Call[list[Version]]:
+def history(id: str, *, consistency: Consistency | None = None) -> Call[list[Version]]:
     """Every version of a memory, oldest first."""
-    return Call(ask(_memory_path(id, "history")), as_each(_parse.version))
+    return Call(ask(_memory_path(id, "history"), consistency=consistency), as_each(_parse.version))
 
 
 def search(
@@ -187,9 +198,12 @@ def search(
     include_invalidated: bool | None = None,
     explain: bool | None = None,
     mode: Mode | None = None,
+    consistency: Consistency | None = None,
 ) -> Call[Hits]:
     """The memories that answer a query best; any string is a legal query."""
-    return Call(send("POST", "/search", only_given(locals())), _hits)
+    body = only_given(locals())
+    path = with_query("/search", consistency=body.pop("consistency", None))
+    return Call(send("POST", path, body), _hits)
 
 
 def _hits(response: Response) -> Hits:
@@ -201,46 +215,54 @@ def _with_mode(response: Response, hits: Iterable[Mapping[str, Any]]) -> Hits:
     return Hits((_parse.hit(one) for one in hits), headers.get("x-search-mode", ""), headers.get("x-search-note", ""))
 
 
-def search_many(queries: Iterable[str | Mapping[str, Any]]) -> Call[list[Hits]]:
+def search_many(
+    queries: Iterable[str | Mapping[str, Any]], *, consistency: Consistency | None = None
+) -> Call[list[Hits]]:
     """The hits of each query; a query is a string or the arguments of `search` by name."""
     asked = [{"query": one} if isinstance(one, str) else only_given(one) for one in queries]
     return Call(
-        send("POST", "/search/bulk", {"queries": asked}),
+        send("POST", with_query("/search/bulk", consistency=consistency), {"queries": asked}),
         lambda response: [_with_mode(response, hits) for hits in json.loads(response.body)],
     )
 
 
-def topics() -> Call[list[Topic]]:
+def topics(*, consistency: Consistency | None = None) -> Call[list[Topic]]:
     """Every topic, by name."""
-    return Call(ask("/topics"), as_each(_parse.topic))
+    return Call(ask("/topics", consistency=consistency), as_each(_parse.topic))
 
 
-def topic(topic: str) -> Call[TopicText]:
+def topic(topic: str, *, consistency: Consistency | None = None) -> Call[TopicText]:
     """A topic's file as it is, and the memories in it."""
-    return Call(ask(_topic_path(topic)), as_one(_parse.topic_text))
+    return Call(ask(_topic_path(topic), consistency=consistency), as_one(_parse.topic_text))
 
 
-def forget_topic(topic: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[TopicCount]:
+def forget_topic(
+    topic: str, *, reason: str | None = None, changed_by: str | None = None, ack: Ack | None = None
+) -> Call[TopicCount]:
     """Invalidates every memory of a topic and removes its file."""
     body = only_given({"reason": reason, "changed_by": changed_by})
-    return Call(send("DELETE", _topic_path(topic), body), as_one(lambda a: TopicCount(a["topic"], a["invalidated"])))
+    return Call(send("DELETE", with_query(_topic_path(topic), ack=ack), body), as_one(_parse.invalidated))
 
 
-def restore_topic(topic: str, *, reason: str | None = None, changed_by: str | None = None) -> Call[TopicCount]:
+def restore_topic(
+    topic: str, *, reason: str | None = None, changed_by: str | None = None, ack: Ack | None = None
+) -> Call[TopicCount]:
     """Brings a forgotten topic back."""
     body = only_given({"reason": reason, "changed_by": changed_by})
-    path = _topic_path(topic) + "/restore"
-    return Call(send("POST", path, body), as_one(lambda a: TopicCount(a["topic"], a["restored"])))
+    path = with_query(_topic_path(topic) + "/restore", ack=ack)
+    return Call(send("POST", path, body), as_one(_parse.restored))
 
 
-def lines(keyword: str) -> Call[list[Line]]:
+def lines(keyword: str, *, consistency: Consistency | None = None) -> Call[list[Line]]:
     """Every line of the vault that contains the keyword, in any case."""
-    return Call(ask("/lines", keyword=keyword), as_each(_parse.line))
+    return Call(ask("/lines", keyword=keyword, consistency=consistency), as_each(_parse.line))
 
 
-def changes(*, after: int | None = None, limit: int | None = None) -> Call[list[FeedChange]]:
+def changes(
+    *, after: int | None = None, limit: int | None = None, consistency: Consistency | None = None
+) -> Call[list[FeedChange]]:
     """The change feed after a position, newest last."""
-    return Call(ask("/changes", after=after, limit=limit), as_each(_parse.feed_change))
+    return Call(ask("/changes", after=after, limit=limit, consistency=consistency), as_each(_parse.feed_change))
 
 
 def status() -> Call[Status]:
@@ -258,10 +280,10 @@ def config() -> Call[list[Setting]]:
     return Call(ask("/config"), as_each(_parse.setting))
 
 
-def import_files(files: Iterable[ImportFile]) -> Call[Imported]:
+def import_files(files: Iterable[ImportFile], *, ack: Ack | None = None) -> Call[Imported]:
     """Takes markdown files in; a file whose topic exists is merged with it."""
     told = [{"path": file.path, "text": file.text} for file in files]
-    return Call(send("POST", "/import", {"files": told}), as_one(_parse.imported))
+    return Call(send("POST", with_query("/import", ack=ack), {"files": told}), as_one(_parse.imported))
 
 
 def resolve_vault(choice: Choice) -> Call[VaultStatus]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from hiveminddb import errors
 
@@ -101,12 +101,23 @@ def send(method: str, path: str, body: Mapping[str, Any] | None = None) -> Reque
         raise errors.InvalidInput(f"text that is not Unicode: {broken!a}", "send text that is valid UTF-8") from cause
 
 
-def ask(path: str, **query: Any) -> Request:
-    """A GET with a query."""
+def quoted(name: str, safe: str) -> str:
+    """A name as a part of a path."""
+    # "." and ".." would be taken for steps in the path.
+    return quote(name, safe=safe, errors="replace") if name.strip(".") else name.replace(".", "%2E")
+
+
+def with_query(path: str, **query: Any) -> str:
+    """The path with what is given of a query."""
     given = only_given(query)
     for name, value in given.items():
         given[name] = str(value).lower() if isinstance(value, bool) else value
-    return Request("GET", PREFIX + path + ("?" + urlencode(given, doseq=True) if given else ""))
+    return path + ("?" + urlencode(given, doseq=True) if given else "")
+
+
+def ask(path: str, **query: Any) -> Request:
+    """A GET with a query."""
+    return Request("GET", PREFIX + with_query(path, **query))
 
 
 def as_one(read: Callable[[Mapping[str, Any]], U]) -> Callable[[Response], U]:

@@ -20,19 +20,30 @@ from hiveminddb.answers import (
     SearchStatus,
     Setting,
     Status,
-    SwarmStatus,
+    TopicCount,
     TopicText,
     VaultStatus,
     Written,
 )
 from hiveminddb.model import Arm, Hit, Memory, Topic, Version
+from hiveminddb.swarm import Introduction, Invite, Joined, Lease, Register, SwarmNode, SwarmStatus
 
 Json = Mapping[str, Any]
 M = TypeVar("M", bound=Memory)
 T = TypeVar("T")
 
 _TIMES = frozenset(
-    {"created_at", "updated_at", "valid_from", "valid_until", "invalidated_at", "timestamp", "at"},
+    {
+        "created_at",
+        "updated_at",
+        "valid_from",
+        "valid_until",
+        "invalidated_at",
+        "timestamp",
+        "at",
+        "last_seen",
+        "expires_at",
+    },
 )
 
 
@@ -83,6 +94,14 @@ def topic_text(data: Json) -> TopicText:
     return _known(TopicText, {**data, "memories": tuple(memory(one) for one in data["memories"])})
 
 
+def invalidated(data: Json) -> TopicCount:
+    return _known(TopicCount, {**data, "count": data["invalidated"]})
+
+
+def restored(data: Json) -> TopicCount:
+    return _known(TopicCount, {**data, "count": data["restored"]})
+
+
 def line(data: Json) -> Line:
     return _known(Line, data)
 
@@ -111,12 +130,37 @@ def vault_status(data: Json) -> VaultStatus:
     return _known(VaultStatus, data)
 
 
+def swarm(data: Json) -> SwarmStatus:
+    nodes = tuple(_known(SwarmNode, one) for one in data.get("nodes", ()))
+    return _known(SwarmStatus, {**data, "nodes": nodes})
+
+
+def invite(data: Json) -> Invite:
+    return _known(Invite, data)
+
+
+def introduction(data: Json) -> Introduction:
+    return _known(Introduction, data)
+
+
+def joined(data: Json) -> Joined:
+    return _known(Joined, data)
+
+
+def lease(data: Json) -> Lease:
+    return _known(Lease, data)
+
+
+def register(data: Json) -> Register:
+    return _known(Register, data)
+
+
 def status(data: Json) -> Status:
     parts = {
         "vault": vault_status(data["vault"]),
         "pending": _known(Pending, data["pending"]),
         "embedding": _known(EmbeddingStatus, data["embedding"]),
         "search": _known(SearchStatus, data["search"]),
-        "swarm": _known(SwarmStatus, data["swarm"]),
+        "swarm": swarm(data["swarm"]),
     }
     return _known(Status, {**data, **parts})

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from hiveminddb.model import Action, DocumentId, Hit, Memory, MemoryId
+from hiveminddb.swarm import SwarmStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,12 @@ class TopicText:
 
 @dataclass(frozen=True, slots=True)
 class TopicCount:
-    """How many memories of a topic a forget or restore touched."""
+    """How many memories of a topic a forget or restore touched, and its place in the order as with `Written`."""
 
     topic: str
     count: int
+    status: str = "committed"
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class FeedChange:
-    """One entry of the change feed; `n` is the cursor to ask for what follows."""
+    """One entry of the change feed; `n` is the cursor to ask for what follows, `topic` the memory's present one."""
 
     n: int
     seq: int | None
@@ -133,6 +136,8 @@ class Imported:
     unchanged: int
     merged: int
     refused: tuple[Refused, ...] = ()
+    status: str = "committed"
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +197,6 @@ class Pending:
 class SearchStatus:
     mode: str
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SwarmStatus:
-    state: str
-    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import partial, update_wrapper
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from hiveminddb import _address, _calls
+from hiveminddb import _address, _calls, _swarm_calls
 from hiveminddb._http import Connection
 from hiveminddb._message import Call
 from hiveminddb.model import Memory
@@ -95,3 +95,21 @@ class HiveMind:
     resolve_vault = _method(_calls.resolve_vault)
     doctor = _method(_calls.doctor)
     health = _method(_calls.health)
+    swarm = _method(_swarm_calls.swarm)
+    invite = _method(_swarm_calls.invite)
+    invited = _method(_swarm_calls.invited)
+    end_invite = _method(_swarm_calls.end_invite)
+    look = _method(_swarm_calls.look)
+    join = _method(_swarm_calls.join)
+    hang_up = _method(_swarm_calls.hang_up)
+    leave = _method(_swarm_calls.leave)
+    recover = _method(_swarm_calls.recover)
+    rename = _method(_swarm_calls.rename)
+    remove_node = _method(_swarm_calls.remove_node)
+    leases = _method(_swarm_calls.leases)
+    lease = _method(_swarm_calls.lease)
+    renew = _method(_swarm_calls.renew)
+    release = _method(_swarm_calls.release)
+    held = _method(_swarm_calls.held)
+    register = _method(_swarm_calls.register)
+    set_register = _method(_swarm_calls.set_register)

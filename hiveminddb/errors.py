@@ -11,7 +11,10 @@ HiveMindError
 ├── Forbidden             not allowed from here                             403
 ├── Unauthorized          a token is missing or not valid                   401
 ├── Unavailable           a part of the daemon is away; try again           503
-│   └── NotReachable      no daemon answers at that address                 (client side)
+│   ├── NotReachable      no daemon answers at that address                 (client side)
+│   ├── NoQuorum          a majority of the swarm cannot be reached         503
+│   └── OutcomeUnknown    asked for, and not known whether it was decided   503
+├── InvalidFrame          a peer sent what is no message                    (between nodes)
 ├── StorageError          the database cannot be read or written            507
 │   ├── DiskFull
 │   ├── ReadOnly
@@ -82,6 +85,22 @@ class Unavailable(HiveMindError):
 
 class NotReachable(Unavailable):
     code = "not_reachable"
+
+
+class NoQuorum(Unavailable):
+    """Certainly not decided: nothing was proposed."""
+
+    code = "no_quorum"
+
+
+class OutcomeUnknown(Unavailable):
+    """Proposed, and the answer never came: it may be decided yet."""
+
+    code = "unknown"
+
+
+class InvalidFrame(HiveMindError):
+    code, status = "invalid_frame", 502
 
 
 class StorageError(HiveMindError):

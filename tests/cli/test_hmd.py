@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -51,14 +52,26 @@ def test_up_says_what_it_did_and_down_undoes_it(place: Place) -> None:
     place.hmd("status", code=3)
 
 
+def running_here(place: Place) -> list[int]:
+    """The daemons of that place, by what they were started with."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            of_place = f"HIVEMIND_DATA_DIR={place.data}\0".encode() in (process / "environ").read_bytes()
+            if of_place and b"hiveminddb.daemon" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
 def test_many_starts_at_once_end_in_one_daemon(place: Place) -> None:
     starts = [
         subprocess.Popen(place.command("up", "--json"), env=place.environment(), stdout=subprocess.PIPE)
         for _ in range(4)
     ]
     told = [json.loads(start.communicate(timeout=120)[0]) for start in starts]
-    assert len({one["pid"] for one in told}) == 1
+    (pid,) = {one["pid"] for one in told}
     assert [one["started"] for one in told].count(True) == 1
+    assert [number for number in running_here(place) if number != pid] == []
 
 
 def test_after_a_kill_the_next_start_takes_over(place: Place) -> None:

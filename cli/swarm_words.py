@@ -1,0 +1,88 @@
+"""The swarm in words that a person understands. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hiveminddb.cli.output import amount
+from hiveminddb.cli.text import one_line
+from hiveminddb.swarm import SwarmNode, SwarmStatus
+
+SHORT = 8
+
+_AGES = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+def summary(swarm: SwarmStatus) -> tuple[str, bool]:
+    """One line on who is together and who leads, and whether all is well."""
+    if swarm.state == "alone":
+        return f"alone, as {one_line(swarm.name) or 'one machine'}; let another in with: hmd invite", True
+    machines = amount(len(swarm.nodes), "machine")
+    if not swarm.quorum:
+        away = sum(not node.online for node in swarm.nodes)
+        told = f"{machines}, {away} out of reach: too few to decide. Your edits are safe here and merge later"
+        return f"{told}; leases and membership wait", False
+    return f"{machines}, {leading(swarm)} (term {swarm.term})", True
+
+
+def leading(swarm: SwarmStatus) -> str:
+    """Who leads."""
+    if swarm.leader is None:
+        return "the others decide" if swarm.role == "learner" else "no leader yet"
+    if swarm.leader == swarm.node:
+        return "this one leads"
+    return f"{name_of(swarm, swarm.leader)} leads"
+
+
+def pending(swarm: SwarmStatus) -> str:
+    """What of this machine's own edits has no place in the common order yet, empty where all have."""
+    if not swarm.pending:
+        return ""
+    return f"{amount(swarm.pending, 'edit')} of yours not committed yet, safe here"
+
+
+def peer(node: SwarmNode, now: datetime) -> tuple[str, bool]:
+    """How another machine is, and whether all is well with it."""
+    if not node.online:
+        since = f" for {age(node.last_seen, now)}" if node.last_seen else ""
+        kept = "it is" if node.lag == 1 else "they are"
+        waiting = f": {amount(node.lag, 'edit')} waiting, {kept} safe here" if node.lag else ""
+        return f"offline{since}{waiting}", False
+    if node.lag is None or node.ahead is None:
+        return "comparing", True
+    todo = [f"{amount(node.lag, 'edit')} to send"] if node.lag else []
+    todo += [f"{amount(node.ahead, 'edit')} to receive"] if node.ahead else []
+    return ", ".join(todo) or "up to date", True
+
+
+def seen(node: SwarmNode, now: datetime) -> str:
+    """When a machine was last heard of."""
+    if node.online:
+        return "now"
+    return f"{age(node.last_seen, now)} ago" if node.last_seen else "not since the start"
+
+
+def age(at: datetime, now: datetime) -> str:
+    """How long something is ago: "3 minutes"."""
+    seconds = max((now - at).total_seconds(), 0)
+    return next((amount(int(seconds // size), unit) for unit, size in _AGES if seconds >= size), "a moment")
+
+
+def rows(swarm: SwarmStatus, now: datetime) -> list[tuple[str, ...]]:
+    """The table of a swarm, this machine first: name, id, address, role, last seen, how it is."""
+    return [
+        (
+            one_line(node.name) + (" (this one)" if node.id == swarm.node else ""),
+            node.id[:SHORT],
+            node.address or "-",
+            "leader" if node.id == swarm.leader else node.role,
+            seen(node, now),
+            "-" if node.id == swarm.node else peer(node, now)[0],
+        )
+        for node in sorted(swarm.nodes, key=lambda node: (node.id != swarm.node, node.name))
+    ]
+
+
+def name_of(swarm: SwarmStatus, id: str) -> str:
+    """A node's name, or the beginning of its id."""
+    return next((one_line(node.name) for node in swarm.nodes if node.id == id), id[:SHORT])
