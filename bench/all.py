@@ -13,10 +13,13 @@ from pathlib import Path
 
 SECONDS = 3600.0
 MODEST: dict[str, list[str]] = {
+    "intake": [],
     "writes": ["--lone", "300", "--concurrent", "5000", "--bulk", "10000"],
     "files": ["--notes", "100", "2000", "--rounds", "30"],
     "searches": ["--memories", "10000", "--queries", "100"],
     "start": ["--notes", "3000", "--seconds", "30"],
+    "links": [],
+    "raft": ["--rounds", "1"],
     "shell": ["--rounds", "10"],
     "locomo": [],
 }

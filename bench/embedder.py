@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from hiveminddb.daemon.embedder import LocalEmbedder
-from hiveminddb.daemon.embedding_model import EmbeddingModel
+from hiveminddb.daemon.embedding.local import LocalEmbedder
+from hiveminddb.daemon.embedding.model import EmbeddingModel
 
 MODEL = Path(str(files("hiveminddb.daemon") / "all-MiniLM-L6-v2.Q8_0.gguf"))
 WORDS = """deploy billing cluster secret migration index latency queue retry token meeting notes Caroline Melanie

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from hiveminddb.daemon.embedding_model import EmbeddingModel
+from hiveminddb.daemon.embedding.model import EmbeddingModel
 from hiveminddb.store import schema, vectors
 from hiveminddb.store.columns import Floats
 from hiveminddb.store.cues import embedding_text, query_text

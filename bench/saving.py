@@ -113,8 +113,8 @@ WAYS: tuple[Save, ...] = (
 class AgentMemory:
     """The five operations of the agent-memory server, with its very file operations."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.folder, self._now = folder, now
 
     def path(self, topic: str) -> Path:
         safe = "".join(c if c.isalnum() or c in "-_ " else "_" for c in topic)
@@ -123,7 +123,7 @@ class AgentMemory:
     def remember(self, topic: str, content: str, pause: Pause = no_pause) -> None:
         path = self.path(topic)
         is_new = not path.exists()
-        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        stamp = self._now().strftime("%Y-%m-%d %H:%M:%S UTC")
         with path.open("a", encoding="utf-8") as file:
             if is_new:
                 file.write(f"# {topic}\n\n")

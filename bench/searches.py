@@ -28,8 +28,8 @@ from bench.running import (
     until,
 )
 from bench.running_words import Words
-from hiveminddb.daemon.embedder import model_name
-from hiveminddb.daemon.embedding_spec import shipped_model
+from hiveminddb.daemon.embedding.local import model_name
+from hiveminddb.daemon.embedding.spec import shipped_model
 from hiveminddb.store import schema, vectors
 from hiveminddb.store.vectors import ActiveModel
 
@@ -82,7 +82,7 @@ def fill_vectors(database: Path) -> int:
             vectors.put(connection, memory.text_hash, name, vector / np.linalg.norm(vector))
         vectors.activate(connection, ActiveModel(name, DIMENSIONS))
         # What asked for these vectors is answered.
-        connection.execute("DELETE FROM outbox WHERE kind = 'embed'")
+        connection.execute("DELETE FROM to_embed")
     connection.close()
     return len(lacking)
 

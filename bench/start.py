@@ -33,8 +33,8 @@ from bench.running import (
 )
 from bench.running_words import Words, marker, write_notes
 from bench.searches import fill_vectors
-from hiveminddb.daemon.embedding_model import EmbeddingModel
-from hiveminddb.daemon.embedding_spec import shipped_model
+from hiveminddb.daemon.embedding.model import EmbeddingModel
+from hiveminddb.daemon.embedding.spec import shipped_model
 
 FOUND_S = 10.0
 AGAIN_S = 1.5

@@ -13,64 +13,24 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-from bench.running import environment
-from bench.torture_check import SHOWN, check
-from bench.torture_ledger import Ledger, Turns
-from bench.torture_writers import Appender, Brancher, Caller, Down, Keeper, Person, World
+from bench.hands.appender import Appender
+from bench.hands.brancher import Brancher
+from bench.hands.caller import Caller
+from bench.hands.check import SHOWN, check
+from bench.hands.keeper import Keeper
+from bench.hands.killed import Killed
+from bench.hands.ledger import Ledger, Turns
+from bench.hands.person import Person
+from bench.hands.world import World
 
-READY_SECONDS = 60.0
 SHARED = [f"shared-{n}" for n in range(4)]
 FORGOTTEN = ["now-and-then-0", "now-and-then-1"]
-
-
-class Killed:
-    """A daemon that does not live long."""
-
-    def __init__(self, world: World, log: Path, chance: random.Random) -> None:
-        self._world, self._log, self._chance = world, log, chance
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-P", "-m", "hiveminddb.daemon", "--listen", "127.0.0.1:0"]
-        command += ["--data-dir", str(self._world.data), "--vault", str(self._world.vault), "--embedding-model", "none"]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), cwd=self._log.parent
-            )
-        end = time.monotonic() + READY_SECONDS
-        while self._process.poll() is None and time.monotonic() < end:
-            try:
-                self._world.ask("GET", "/status")
-                return
-            except Down:
-                time.sleep(0.01)
-        raise SystemExit(f"the daemon did not start: {self._log.read_text()[-3000:]}")
-
-    def end(self, number: signal.Signals) -> None:
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.send_signal(number)
-        if self._process.wait(READY_SECONDS) not in (0, -number):
-            self._world.ledger.problem(f"the daemon ended with {self._process.returncode} on {number.name}")
-
-    def live(self) -> None:
-        """Lives and dies until the end."""
-        while not self._world.stop.is_set():
-            self._world.stop.wait(self._chance.choice([0.05, 0.3, 1.0, 2.0, 4.0, 9.0]))
-            if self._process and self._process.poll() is not None:
-                self._world.ledger.problem(f"the daemon ended by itself with {self._process.returncode}")
-            else:
-                self.end(signal.SIGTERM if self._chance.random() < 0.15 else signal.SIGKILL)
-            self._world.ledger.did("daemon killed")
-            self._world.stop.wait(self._chance.choice([0.0, 0.0, 0.3, 1.5]))
-            self.start()
 
 
 def torture(folder: Path, seed: int, seconds: float) -> list[str]:
@@ -85,6 +45,7 @@ def torture(folder: Path, seed: int, seconds: float) -> list[str]:
         return _tortured(world, daemon, chance, seconds) + _logged(folder / "daemon.log")
     finally:
         daemon.end(signal.SIGTERM)
+        (folder / "journal.txt").write_text("\n".join(world.ledger.journal))
 
 
 def _tortured(world: World, daemon: Killed, chance: random.Random, seconds: float) -> list[str]:
@@ -122,6 +83,7 @@ def _hands(world: World, chance: random.Random) -> list[Caller | Appender | Pers
 def _told(world: World, threads: list[threading.Thread], seconds: float) -> None:
     """Wait for the end, or for the first hand that drops dead."""
     failures: list[str] = []
+    hook = threading.excepthook
     threading.excepthook = lambda args: failures.append(f"{args.exc_type.__name__}: {args.exc_value}")
     end = time.monotonic() + seconds
     while time.monotonic() < end and all(thread.is_alive() for thread in threads):
@@ -129,6 +91,7 @@ def _told(world: World, threads: list[threading.Thread], seconds: float) -> None
     world.stop.set()
     for thread in threads:
         thread.join()
+    threading.excepthook = hook
     world.ledger.problems += [f"a hand failed: {failure}" for failure in failures]
 
 

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.torture_ledger import tokens_in
-from bench.torture_writers import Refused, World, quoted
+from bench.hands.ledger import tokens_in
+from bench.hands.world import Refused, World, quoted
 
 # Shorter than the mirror's full comparison, which would hide a lost event.
 SETTLED_WITHIN = 45.0
@@ -27,7 +27,7 @@ def check(world: World, exact: Mapping[str, bytes], shared: set[str]) -> list[st
     world.ask("POST", "/doctor", {"rebuild": True})
     after = _everything(world)
     different = [name for name in before if before[name] != after[name]]
-    found += [f"a rebuild changed {name}: {_difference(before[name], after[name])}" for name in different]
+    found += [f"a rebuild changed {name}: {difference(before[name], after[name])}" for name in different]
     checks = world.ask("POST", "/doctor", {})
     found += [f"doctor: {it['check']}: {it['message']}" for it in checks if not it["ok"]]
     found += list(_outside(world, exact, shared))
@@ -60,7 +60,7 @@ def _outside(world: World, exact: Mapping[str, bytes], shared: set[str]) -> Iter
     }
     for name, data in exact.items():
         if files.get(name) != data:
-            yield f"{name} is not as it was saved: {_difference(data, files.get(name))}"
+            yield f"{name} is not as it was saved: {difference(data, files.get(name))}"
     yield from (f"a file that nobody made: {name}" for name in files.keys() - exact.keys() - shared)
     held = list((world.vault / ".hivemind" / "swap").glob("*"))
     if held:
@@ -81,7 +81,7 @@ def _topics(world: World, files: Mapping[str, bytes]) -> Iterator[str]:
             yield str(refused)
         else:
             if text.encode() != files[name]:
-                yield f"{name}: file and documents differ: {_difference(files[name], text.encode())}"
+                yield f"{name}: file and documents differ: {difference(files[name], text.encode())}"
 
 
 def _words(world: World, files: Mapping[str, bytes]) -> Iterator[str]:
@@ -110,6 +110,10 @@ def _history(world: World) -> Iterator[str]:
         living[memory["id"]] = memory
         for version in world.ask("GET", f"/memories/{memory['id']}/history"):
             versions.update(tokens_in(version["new_content"]))
+    # What was above the first entry is listed while it has words; its history stays.
+    for id in _documents(world) - living.keys():
+        for version in world.ask("GET", f"/memories/{id}/history"):
+            versions.update(tokens_in(version["new_content"]))
     for id, add in ledger.adds.items():
         first = world.ask("GET", f"/memories/{id}/history")[0]
         if first["new_content"] != add.content:
@@ -118,8 +122,9 @@ def _history(world: World) -> Iterator[str]:
         if memory["invalidated_at"]:
             if not ledger.removed.union(ledger.maybe).intersection(tokens):
                 yield f"{id} in {add.topic} was invalidated by nobody: {memory['invalidated_reason']} {add.content!r}"
-        elif memory["content"] != add.content and not ledger.changed.union(ledger.maybe, ledger.removed).intersection(
-            tokens
+        elif memory["content"] != add.content and not (
+            ledger.changed.union(ledger.maybe, ledger.removed).intersection(tokens)
+            or ledger.strayed.intersection(tokens_in(memory["content"]))
         ):
             yield f"{id} in {memory['topic']} was changed by nobody: {add.content!r} -> {memory['content']!r}"
     shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions
@@ -137,6 +142,16 @@ def _memories(world: World) -> Iterator[Mapping[str, Any]]:
         following = f"&cursor={quoted(cursor)}"
 
 
+def _documents(world: World) -> set[str]:
+    """Whatever the feed of changes names."""
+    found: set[str] = set()
+    after = 0
+    while page := world.ask("GET", f"/changes?after={after}&limit=1000"):
+        found.update(change["document"] for change in page if change["topic"] is not None)
+        after = page[-1]["n"]
+    return found
+
+
 def _everything(world: World) -> dict[str, Any]:
     memories = sorted(_memories(world), key=lambda memory: str(memory["id"]))
     topics = world.ask("GET", "/topics")
@@ -145,7 +160,7 @@ def _everything(world: World) -> dict[str, Any]:
     return {"memories": memories, "topics": topics, "texts": texts, "lines": lines}
 
 
-def _difference(a: object, b: object) -> str:
+def difference(a: object, b: object) -> str:
     """Where two values begin to differ."""
     if isinstance(a, list) and isinstance(b, list):
         found = next(((x, y) for x, y in zip(a, b, strict=False) if x != y), (len(a), len(b)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,12 +32,15 @@ class Ledger:
     exact: dict[str, bytes] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
+    removed_from_files: set[str] = field(default_factory=set)
     maybe: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     adds: dict[str, Add] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
+    strayed: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    journal: list[str] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _next: int = 0
 
@@ -46,10 +50,12 @@ class Ledger:
             self._next += 1
             return f"tk{self._next:06d}x"
 
-    def did(self, what: str) -> None:
-        """Count an operation."""
+    def did(self, what: str, where: str = "", came: Iterable[str] = (), went: Iterable[str] = ()) -> None:
+        """Count an operation, and note it with the words that came and went."""
         with self._lock:
             self.counts[what] = self.counts.get(what, 0) + 1
+            words = [*(f"+{it}" for it in sorted(came)), *(f"-{it}" for it in sorted(went))]
+            self.journal.append(f"{time.time():.3f} {threading.current_thread().name} {what} {where} {' '.join(words)}")
 
     def wrote(self, tokens: Iterable[str], where: str) -> None:
         """These words are safe somewhere and nobody has removed them."""
@@ -62,6 +68,20 @@ class Ledger:
         """Somebody removed these words on purpose."""
         with self._lock:
             self.removed.update(tokens)
+
+    def remove_from_file(self, tokens: Iterable[str]) -> None:
+        """Somebody removed these words from a file: the daemon hears of it later."""
+        tokens = list(tokens)
+        with self._lock:
+            self.removed.update(tokens)
+            self.removed_from_files.update(tokens)
+
+    def restored(self, tokens: Iterable[str], where: str) -> None:
+        """The daemon has brought these words back; for those removed from a file, it may have heard of that since."""
+        tokens = set(tokens)
+        with self._lock:
+            self.wrote(tokens, where)
+            self.maybe.update(tokens & self.removed_from_files)
 
     def unsure(self, tokens: Iterable[str]) -> None:
         """A write of these words was not answered: they may be there or not."""
@@ -84,6 +104,11 @@ class Ledger:
         with self._lock:
             self.changed.update(tokens)
 
+    def stray(self, token: str) -> None:
+        """This word was put at the end of a file, whatever entry that is."""
+        with self._lock:
+            self.strayed.add(token)
+
     def problem(self, text: str) -> None:
         """Something went wrong that must not."""
         with self._lock:
@@ -102,30 +127,41 @@ class Turns:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._appending = 0
-        self._replacing = False
+        self.replacing = False
         self.saves = 0
         self.appended: list[str] = []
 
     @contextmanager
     def appending(self) -> Iterator[None]:
-        with self._condition:
-            self._condition.wait_for(lambda: not self._replacing)
-            self._appending += 1
-        try:
+        with self._taken(alone=False):
             yield
-        finally:
-            with self._condition:
-                self._appending -= 1
-                self._condition.notify_all()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
+        with self._taken(alone=True):
+            yield
+
+    def take(self, alone: bool) -> bool:
+        """Take the turn if that is possible now."""
         with self._condition:
-            self._condition.wait_for(lambda: not self._replacing and not self._appending)
-            self._replacing = True
+            if self.replacing or (alone and self._appending):
+                return False
+            self.replacing = alone
+            self._appending += not alone
+            return True
+
+    def give_back(self, alone: bool) -> None:
+        """Let others have their turn."""
+        with self._condition:
+            self.replacing = False
+            self._appending -= not alone
+            self._condition.notify_all()
+
+    @contextmanager
+    def _taken(self, alone: bool) -> Iterator[None]:
+        with self._condition:
+            self._condition.wait_for(lambda: self.take(alone))
         try:
             yield
         finally:
-            with self._condition:
-                self._replacing = False
-                self._condition.notify_all()
+            self.give_back(alone)
