@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format types clean
+.PHONY: help setup demo test torture lint format types clean
 
 help:
 	@echo 'make demo     start a daemon on a sample vault, add, edit, search, and stop it (LEAVE=1 leaves it running)'
 	@echo 'make test     lint, types, import contracts, tests'
+	@echo 'make torture  a swarm of three while networks, daemons, disks and clocks fail, for a minute (Linux, root)'
 	@echo 'make setup    only make the environment in $(VENV)'
 	@echo 'make lint | types | format | clean'
 
@@ -26,7 +27,11 @@ demo: $(INSTALLED)
 	@HMD=$(abspath $(BIN))/hmd LEAVE=$(LEAVE) bash bench/demo.sh
 
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
+
+# SEED=… repeats the plan of an earlier run.
+torture: $(INSTALLED)
+	$(BIN)/python bench/torture.py --nodes 3 --minutes 1 $(if $(SEED),--seed $(SEED))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

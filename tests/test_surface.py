@@ -9,15 +9,16 @@ from hiveminddb import AsyncHiveMind, HiveMind
 
 NAMES = """
 Added AlreadyRunning Ambiguous Arm AsyncHiveMind Check Conflict Corrupt DiskFull Draft EmbeddingStatus FeedChange
-Forbidden Health HiveMind HiveMindError Hit Hits ImportFile Imported InvalidConfig InvalidInput Line Memory MemoryId
-NewerDatabase NotFound NotReachable Page Pending ReadOnly Refused SearchStatus Setting Status StorageError SwarmStatus
-TooLarge Topic
-TopicCount TopicText Unauthorized Unavailable VaultError VaultStatus Version Written
+Forbidden Health Hit Hits HiveMind HiveMindError ImportFile Imported Introduction InvalidConfig InvalidInput Invite
+Joined Lease Line Memory MemoryId NewerDatabase NoQuorum NotFound NotReachable OutcomeUnknown Page Pending ReadOnly
+Refused Register SearchStatus Setting Status StorageError SwarmNode SwarmStatus TooLarge Topic TopicCount TopicText
+Unauthorized Unavailable VaultError VaultStatus Version Written
 """.split()
 
 METHODS = """
-add add_many changes close config doctor each forget forget_topic get health history import_files lines list metrics
-resolve_vault restore restore_topic search search_many status topic topics update
+add add_many changes close config doctor each end_invite forget forget_topic get hang_up health held history
+import_files invite invited join lease leases leave lines list look metrics recover register release remove_node
+rename renew resolve_vault restore restore_topic search search_many set_register status swarm topic topics update
 """.split()
 
 

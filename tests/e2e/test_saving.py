@@ -111,6 +111,16 @@ def test_touching_a_file_changes_nothing(place: Place, mind: HiveMind) -> None:
     assert [memory.version for memory in mind.topic("notes").memories] == [1, 1]
 
 
+def test_an_edit_of_the_same_size_whose_time_is_set_back_is_an_edit(place: Place, mind: HiveMind) -> None:
+    path = place.vault / "notes.md"
+    save_known(mind, path, FILE)
+    with path.open("r+b", buffering=0) as file:
+        before = os.fstat(file.fileno())
+        file.write(FILE.replace("second", "SECOND").encode())
+        os.utime(file.fileno(), ns=(before.st_atime_ns, before.st_mtime_ns))
+    wait_until(lambda: contents(mind, "notes") == ["first", "SECOND"])
+
+
 def test_an_edit_in_the_middle_of_ten_megabytes(place: Place, mind: HiveMind) -> None:
     path = place.vault / "large.md"
     entries = [f"## 2026-01-01 {n // 60 % 24:02}:{n % 60:02}\n\nentry {n} " + "words " * 350 for n in range(5000)]
