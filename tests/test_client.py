@@ -258,7 +258,7 @@ def test_a_url_that_is_none_is_told_as_such(url: str) -> None:
 async def test_the_async_client_answers_many_calls_at_once() -> None:
     import asyncio
 
-    gate = threading.Barrier(4, timeout=30)
+    gate = threading.Barrier(4, timeout=180)
 
     def answer(to: BaseHTTPRequestHandler, body: bytes) -> None:
         gate.wait()

@@ -59,7 +59,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> str:
     done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
@@ -81,7 +81,7 @@ def test_the_session_prints_what_the_readme_shows(tmp_path: Path, environment: d
 
                 wait_until(shown)
     finally:
-        subprocess.run(["hmd", "down"], cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+        subprocess.run(["hmd", "down"], cwd=tmp_path, env=environment, capture_output=True, timeout=300)
 
 
 def test_the_python_example_runs(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -92,7 +92,7 @@ def test_the_python_example_runs(tmp_path: Path, environment: dict[str, str]) ->
         script.write_text(example)
         assert "deploy key" in run(f"{sys.executable} {script}", tmp_path, environment)
     finally:
-        subprocess.run(["hmd", "down"], cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+        subprocess.run(["hmd", "down"], cwd=tmp_path, env=environment, capture_output=True, timeout=300)
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 30.0) -> T:
+def wait_until(condition: Callable[[], T], timeout: float = 180.0) -> T:
     """The condition's first truthy value; AssertionError without one. The time is generous: it only ends a hang."""
     end = time.monotonic() + timeout
     while not (value := condition()):

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.hands.world import Down, World
 from bench.running import environment
 
-READY_SECONDS = 60.0
+READY_SECONDS = 300.0
 
 
 class Killed:

@@ -44,10 +44,11 @@ class Person(Hand):
 
     def _saved(self, path: Path, buffer: str, topic: str) -> str:
         ledger = self.world.ledger
-        text = self._edited(buffer)
-        if text == buffer:
-            text = self._entry(buffer)
-        before, after = set(tokens_in(buffer)), set(tokens_in(text))
+        text, before = self._edited(buffer), set(tokens_in(buffer))
+        # A text that only lacks words may equal an older one, and nobody can tell it from going back to that.
+        if before.issuperset(tokens_in(text)):
+            text = self._entry(text)
+        after = set(tokens_in(text))
         save = self.chance.choice(WAYS)
         ledger.remove_from_file(before - after)
         save(path, text.encode(), self.pause)

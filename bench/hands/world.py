@@ -42,7 +42,7 @@ class World:
         """The same, with the cursor of the next page; each request on a connection of its own."""
         try:
             told = json.loads((self.data / "daemon.json").read_bytes())
-            connection = http.client.HTTPConnection(told["url"].removeprefix("http://"), timeout=30)
+            connection = http.client.HTTPConnection(told["url"].removeprefix("http://"), timeout=180)
             try:
                 connection.request(method, "/api/v1" + path, None if body is None else json.dumps(body))
                 answer = connection.getresponse()

@@ -16,7 +16,7 @@ from pathlib import Path
 OPTIONS = "loop,commit=600"
 BALLAST = "ballast"
 CHUNK = 1 << 20
-FREE_SECONDS = 10.0
+FREE_SECONDS = 60.0
 
 
 class Disk:

@@ -23,10 +23,10 @@ from bench.running import environment
 
 ROOT = Path(__file__).parents[2]
 PORT = 8100
-READY_SECONDS = 90.0
-STOP_SECONDS = 60.0
-ANSWER_SECONDS = 30.0
-COMMAND_SECONDS = 120.0
+READY_SECONDS = 300.0
+STOP_SECONDS = 180.0
+ANSWER_SECONDS = 120.0
+COMMAND_SECONDS = 300.0
 
 
 class Refusal(Refused):

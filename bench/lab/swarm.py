@@ -11,7 +11,7 @@ from urllib.parse import quote
 from bench.hands.world import Down, Refused
 from bench.lab.machine import Machine, Ran
 
-JOIN_SECONDS = 60.0
+JOIN_SECONDS = 180.0
 QUIET_SECONDS = 1.5
 
 

@@ -15,7 +15,7 @@ from bench.hands.world import Refused, quoted
 from bench.lab.swarm import settle
 from bench.torture_swarm.crew import Crew, MachineWorld, memories_of
 
-SETTLED_WITHIN = 90.0
+SETTLED_WITHIN = 180.0
 HISTORIES = 400
 PAGE = 100
 BLANK = b"\xef\xbb\xbf \t\r\n"

@@ -65,7 +65,7 @@ class Place:
         stdin = given.encode() if isinstance(given, str) else given
         command = self.command(*words)
         done = subprocess.run(
-            command, input=stdin, capture_output=True, env=self.environment(**more), cwd=self.folder, timeout=120
+            command, input=stdin, capture_output=True, env=self.environment(**more), cwd=self.folder, timeout=300
         )
         ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert ran.code == code, (words, ran)

@@ -68,7 +68,7 @@ def test_many_starts_at_once_end_in_one_daemon(place: Place) -> None:
         subprocess.Popen(place.command("up", "--json"), env=place.environment(), stdout=subprocess.PIPE)
         for _ in range(4)
     ]
-    told = [json.loads(start.communicate(timeout=120)[0]) for start in starts]
+    told = [json.loads(start.communicate(timeout=300)[0]) for start in starts]
     (pid,) = {one["pid"] for one in told}
     assert [one["started"] for one in told].count(True) == 1
     assert [number for number in running_here(place) if number != pid] == []

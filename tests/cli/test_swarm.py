@@ -66,7 +66,7 @@ def test_an_interrupted_invite_is_ended(there: Place, server: Served) -> None:
     wait_until(lambda: server.cases.swarm.asked)
     assert command.stdout is not None and b"7-walnut-anchor" in command.stdout.readline()
     command.send_signal(signal.SIGINT)
-    _, errors = command.communicate(timeout=60)
+    _, errors = command.communicate(timeout=300)
     assert (command.returncode, server.cases.swarm.asked) == (1, ["invite", "end_invite"])
     assert b"aborted" in errors
 

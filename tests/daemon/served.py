@@ -47,7 +47,7 @@ class Served:
     def ask(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None, raw: bytes = b""
     ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=180)
         try:
             content = raw or (None if body is None else json.dumps(body).encode())
             connection.request(method, path, content, dict(headers or {}))
@@ -64,7 +64,7 @@ class Served:
 
     def send(self, data: bytes, *, hang_up: bool = True) -> bytes:
         """Bytes as they are; everything that comes back until the server closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as raw:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=180) as raw:
             received = b""
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):
                 raw.sendall(data)
@@ -91,7 +91,7 @@ def served(guard: Guard | None = None) -> Iterator[Served]:
 
     thread = threading.Thread(target=uvloop.run, args=(main(),))
     thread.start()
-    loop, stop, port = ready.result(timeout=30)
+    loop, stop, port = ready.result(timeout=180)
     try:
         yield Served(cases, api, port)
     finally:

@@ -183,6 +183,6 @@ async def test_a_new_leader_gives_every_lease_its_whole_time(tmp_path: Path) -> 
 
 
 async def until_free(claims: Claims, key: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while key in [lease.key for lease in await claims.leases()]:  # noqa: ASYNC110
             await asyncio.sleep(0.005)

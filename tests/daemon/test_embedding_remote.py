@@ -31,7 +31,7 @@ def remote(server: ModelServer, *, key: str = "", patience: Patience = QUICK) ->
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits for the condition; the bound only ends a hang."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

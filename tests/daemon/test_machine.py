@@ -48,7 +48,7 @@ def steps(first: int, *todo: Command, term: int = 1) -> list[Step]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 

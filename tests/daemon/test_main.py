@@ -36,7 +36,7 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def refused(folder: Path, *flags: str) -> str:
     daemon = started(folder, *flags)
-    told = daemon.communicate(timeout=60)[1]
+    told = daemon.communicate(timeout=300)[1]
     assert daemon.returncode == 1
     return told
 
@@ -49,7 +49,7 @@ def test_it_answers_where_it_says_and_stops_when_told(tmp_path: Path) -> None:
             with urllib.request.urlopen(told["url"] + "/health") as answer:
                 assert json.load(answer)["status"] == "ok"
             daemon.send_signal(number)
-            assert "part=hiveminddb.daemon.api.server listening url=" in daemon.communicate(timeout=60)[1]
+            assert "part=hiveminddb.daemon.api.server listening url=" in daemon.communicate(timeout=300)[1]
             assert daemon.returncode == 0
             assert not (tmp_path / "data" / "daemon.json").exists()
 

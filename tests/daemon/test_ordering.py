@@ -59,7 +59,7 @@ async def proposed_by(me: NodeId, leads: bool, path: Path, count: int) -> set[tu
     around = Around(me, leads)
     async with Database(path / "x.db") as database:
         await database.write(prepare)
-        async with Ordering(me, database, around, around, Bell()), asyncio.timeout(30):
+        async with Ordering(me, database, around, around, Bell()), asyncio.timeout(180):
             return {await around.proposed.get() for _ in range(count)}
 
 

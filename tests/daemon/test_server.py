@@ -42,7 +42,7 @@ def an_api(cases: FakeCases) -> Api:
 
 
 def post(port: int) -> int:
-    caller = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    caller = http.client.HTTPConnection("127.0.0.1", port, timeout=180)
     caller.request("POST", "/api/v1/memories", b'{"content": "x"}')
     response = caller.getresponse()
     response.read()
@@ -53,7 +53,7 @@ def post(port: int) -> int:
 @pytest.mark.anyio
 async def test_a_request_under_way_is_answered_before_the_server_stops() -> None:
     cases = SlowCases()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         async with serving(an_api(cases), Address("127.0.0.1", 0)) as bound:
             status = asyncio.create_task(asyncio.to_thread(post, bound.port))
             await cases.asked.wait()
@@ -65,7 +65,7 @@ async def test_a_request_under_way_is_answered_before_the_server_stops() -> None
 
 @pytest.mark.anyio
 async def test_an_idle_connection_does_not_hold_the_stop_up() -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         async with serving(an_api(FakeCases()), Address("127.0.0.1", 0)) as bound:
             reader, writer = await asyncio.open_connection("127.0.0.1", bound.port)
             writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -95,7 +95,7 @@ def test_two_thousand_files_at_a_cold_start_are_taken_in_and_not_touched(place: 
     write(place.vault / "many", 2000)
     before = dict(texts(place.vault))
     place.hmd("up")
-    wait_until(lambda: mind.status().memories == 2000, timeout=120)
+    wait_until(lambda: mind.status().memories == 2000)
     assert dict(texts(place.vault)) == before
     place.hmd("down")
     place.hmd("up")

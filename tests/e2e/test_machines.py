@@ -45,7 +45,7 @@ class Desk:
 
     def hmd(self, *words: str, code: int = 0) -> Ran:
         process = self.start(*words)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         ran = Ran(process.returncode, out, err)
         assert ran.code == code, (self.name, words, ran)
         return ran
@@ -76,7 +76,7 @@ def invite(host: Desk, guest: Desk) -> None:
     code = inviting.stdout.readline().rpartition("hmd join ")[2].strip()
     joined = guest.hmd("join", code, "--yes").out
     assert f"joined {host.name}" in joined and "all is exchanged" in joined
-    out, _ = inviting.communicate(timeout=60)
+    out, _ = inviting.communicate(timeout=300)
     assert f"{guest.name} (" in out and "has joined; you share one memory now" in out
 
 
@@ -134,7 +134,7 @@ def test_two_machines_print_what_the_readme_shows(desks: tuple[Network, list[Des
     assert inviting.stdout is not None
     told = inviting.stdout.readline()
     joined = laptop.hmd("join", "--yes", told.split()[-1]).out
-    told += inviting.communicate(timeout=60)[0]
+    told += inviting.communicate(timeout=300)[0]
     # A new member is a voter in a moment.
     table = wait_until(lambda: [out for out in [laptop.hmd("swarm").out] if "voter" in out and "up to date" in out])
     printed = [settled(told), settled(joined), settled(table[0])]

@@ -22,7 +22,7 @@ async def test_texts_are_put_in_once_nobody_writes(tmp_path: Path) -> None:
     async with Database(tmp_path / "x.db") as database:
         await database.write(lambda tx: add(tx, row_of("aaaa", "apples"), row_of("bbbb", "pears")))
         await database.write(lambda tx: add(tx, row_of("cccc", "plums")))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while await database.read(fulltext.indexed_upto) < 3:
                 pass
         assert await database.read(lambda c: found(c, "apples OR plums")) == ["aaaa", "cccc"]

@@ -37,7 +37,8 @@ def files(machine: Machine) -> dict[str, bytes]:
 
 def assert_same(machines: Sequence[Machine]) -> None:
     """Every machine comes to rest with the same memories, files and order."""
-    assert settle(machines, 30) == ""
+    reason = settle(machines, 180)
+    assert not reason, reason
     first = machines[0]
     feed = [{**entry, "n": 0} for entry in first.ask("GET", "/changes?limit=1000")]
     feed.sort(key=lambda entry: entry["seq"])

@@ -34,12 +34,12 @@ def test_two_swarms_of_one_key_become_one_and_every_memory_is_everywhere(laborat
         machine.launch()
     for machine in made.machines:
         machine.ready()
-    wait_until(lambda: all(together(side) for side in sides), timeout=90)
+    wait_until(lambda: all(together(side) for side in sides))
     for machine in made.machines:
         machine.ask("POST", "/memories", {"content": f"what {machine.name} knows", "topic": "shared"})
 
     made.lan.heal()
-    wait_until(lambda: together(made.machines), timeout=120)
+    wait_until(lambda: together(made.machines))
     everything = {f"what {machine.name} knows" for machine in made.machines}
     wait_until(lambda: all(memories(machine) == everything for machine in made.machines))
 
@@ -51,5 +51,5 @@ def test_a_machine_with_another_key_stays_by_itself(laboratory: Callable[[int], 
         machine.launch()
     for machine in made.machines:
         machine.ready()
-    wait_until(lambda: together(made.machines[:2]), timeout=90)
+    wait_until(lambda: together(made.machines[:2]))
     assert made.machines[2].ask("GET", "/swarm")["state"] == "alone"

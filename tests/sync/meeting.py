@@ -96,6 +96,6 @@ def both_linked(one: Peer, two: Peer) -> bool:
 
 async def until(condition: Callable[[], object]) -> None:
     """Returns when it holds; the time is generous: it only ends a hang."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.003)

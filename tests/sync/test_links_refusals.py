@@ -46,7 +46,7 @@ async def raw(to: Peer, tls: ssl.SSLContext | None) -> AsyncIterator[tuple[async
 
 async def is_closed(reader: asyncio.StreamReader) -> bool:
     """Reads to the end, which comes."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(180):
         with suppress(ConnectionError, ssl.SSLError):
             while await reader.read(1 << 16):
                 pass

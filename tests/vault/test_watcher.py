@@ -32,7 +32,7 @@ class Told:
             self._more.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while not condition():
                 self._more.clear()
                 await self._more.wait()
