@@ -108,7 +108,7 @@ def _not_blank(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _files(node: Node, exact: Mapping[str, bytes]) -> Iterator[str]:
     files = _not_blank(node.files)
-    told = {topic["file"]: name for name, topic in node.topics.items()}
+    told = {topic["file"]: name for name, topic in node.topics.items() if node.texts[name].encode().strip(BLANK)}
     yield from (f"a topic without a file on {node.name}: {name}" for name in told.keys() - files.keys())
     yield from (f"a file without a topic on {node.name}: {name}" for name in files.keys() - told.keys())
     for name in told.keys() & files.keys():

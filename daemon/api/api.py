@@ -26,7 +26,7 @@ from hiveminddb.daemon.api.routes_node import Health, about_routes
 from hiveminddb.daemon.api.security import Guard
 from hiveminddb.daemon.config import Setting
 from hiveminddb.daemon.usecases import UseCases
-from hiveminddb.errors import HiveMindError, InvalidInput, TooLarge, TooSlow, Unauthorized
+from hiveminddb.errors import HiveMindError, InvalidInput, OutcomeUnknown, TooLarge, TooSlow, Unauthorized
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,25 @@ class Api:
         )
         self.routes += description_routes(self.routes, health.version)
         self._router = Router(self.routes)
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task: asyncio.Task[None] | None = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            await self._call(scope, receive, send)
+        finally:
+            self._under_way.discard(task)
+
+    async def finish(self, seconds: float) -> None:
+        """Lets requests under way end, and answers those that have not in that time; nothing is taken back."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         route = UNKNOWN
         try:
@@ -76,6 +93,8 @@ class Api:
             answer = _refusal(error)
         except ClientGone:
             return
+        except asyncio.CancelledError:
+            answer = _stopped()
         except Exception:
             answer = _internal(scope)
         await _send(answer, send)
@@ -137,6 +156,15 @@ def _refusal(error: HiveMindError) -> Answer:
     if isinstance(error, Unauthorized):
         return refused(error, ((b"www-authenticate", b"Bearer"),))
     return refused(error)
+
+
+def _stopped() -> Answer:
+    return refused(
+        OutcomeUnknown(
+            "the daemon stopped before this was done; what it wrote until then is kept",
+            "start it again with hmd up, and look before you write again",
+        )
+    )
 
 
 def _internal(scope: Scope) -> Answer:

@@ -17,8 +17,9 @@ from hiveminddb.errors import InvalidConfig
 
 log = logging.getLogger(__name__)
 
-# How long a stop waits for requests under way.
+# How long a stop waits for requests under way; then they are answered as they are, which takes a moment.
 STOP_SECONDS = 5
+ANSWER_SECONDS = 5
 # Clients that ask now and then should find their connection still open.
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 1_024
@@ -57,7 +58,7 @@ async def serving(api: Api, address: Address) -> AsyncIterator[Address]:
         date_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS + ANSWER_SECONDS,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -69,6 +70,7 @@ async def serving(api: Api, address: Address) -> AsyncIterator[Address]:
     finally:
         listening.cancel()
         server.should_exit = True
+        await api.finish(STOP_SECONDS)
         await task
         listener.close()
 

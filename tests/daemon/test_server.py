@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import logging
 import socket
 import threading
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from hiveminddb.daemon.api import api as api_module
-from hiveminddb.daemon.api import connection
+from hiveminddb.daemon.api import connection, server
 from hiveminddb.daemon.api.api import Api
 from hiveminddb.daemon.api.routes_node import Health
 from hiveminddb.daemon.api.security import LoopbackGuard
@@ -61,6 +62,20 @@ async def test_a_request_under_way_is_answered_before_the_server_stops() -> None
         assert await status == 201
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", bound.port))
+
+
+@pytest.mark.anyio
+async def test_a_request_that_does_not_end_is_answered_when_the_server_stops(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "STOP_SECONDS", 0.05)
+    cases = SlowCases()
+    async with asyncio.timeout(180):
+        async with serving(an_api(cases), Address("127.0.0.1", 0)) as bound:
+            status = asyncio.create_task(asyncio.to_thread(post, bound.port))
+            await cases.asked.wait()
+        assert await status == 503
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.anyio
