@@ -125,25 +125,29 @@ class Citizenship:
     async def follow(self, said: StateAnswer) -> None:
         """Goes along with a consensus that a survivor has formed anew."""
         state = self._checked(said.epoch, said.state)
-        swarm = self._council.standing.swarm
+
+        def is_wanted(turn: Turn) -> bool:
+            return turn.standing.swarm == said.swarm and turn.standing.epoch < said.epoch
+
         await self._move(
-            lambda step, term: learning(swarm, said.epoch, step, term),
+            lambda step, term: learning(said.swarm, said.epoch, step, term),
             lambda tx: machine_state.write(tx, state, said.step, said.term),
+            is_wanted,
         )
         log.info("consensus formed anew is followed epoch=%s", said.epoch)
 
     async def learn(self, said: StateAnswer) -> None:
         """The state that voters have come to, for a node that does not vote; one that does keeps to its log."""
         state = self._checked(said.epoch, said.state)
-        swarm = self._council.standing.swarm
 
         def is_wanted(turn: Turn) -> bool:
             # What this node has acknowledged, also before it was a voter, it must not throw away.
             ahead = said.step > self._machine.applied and said.step >= turn.last
-            return turn.standing.epoch == said.epoch and self._me not in turn.voters and ahead
+            is_ours = (turn.standing.swarm, turn.standing.epoch) == (said.swarm, said.epoch)
+            return is_ours and self._me not in turn.voters and ahead
 
         await self._move(
-            lambda step, term: learning(swarm, said.epoch, step, term),
+            lambda step, term: learning(said.swarm, said.epoch, step, term),
             lambda tx: machine_state.write(tx, state, said.step, said.term),
             is_wanted,
         )
@@ -155,11 +159,12 @@ class Citizenship:
         if not self._members.others:
             raise Conflict("this node is alone already", "nothing needs to be done")
         await self._let_go(self._me)
-        try:
-            await self._deputy.decide(RemoveMember(commands.new_id(), self._me))
-        except (OutcomeUnknown, Unavailable) as error:
-            # Who decided it may have hung up before it answered: this node's vote is gone, so it can go.
-            log.info("leaving unanswered reason=%s", error)
+        if not self._is_left_to_decide():
+            try:
+                await self._deputy.decide(RemoveMember(commands.new_id(), self._me))
+            except (OutcomeUnknown, Unavailable) as error:
+                # Who decided it may have hung up before it answered: this node's vote is gone, so it can go.
+                log.info("leaving unanswered reason=%s", error)
         await self.go_alone()
 
     async def go_alone(self) -> None:
@@ -218,7 +223,14 @@ class Citizenship:
             return
         row = self._row(node)
         await self._deputy.decide(AddMember(commands.new_id(), row.id, row.public_key, row.name, "learner"))
-        await self._until(lambda: node not in self._council.voters, f"{row.name} still votes")
+        await self._until(
+            lambda: node not in self._council.voters or (node == self._me and self._is_left_to_decide()),
+            f"{row.name} still votes",
+        )
+
+    def _is_left_to_decide(self) -> bool:
+        """Whether this node alone votes and nobody else is to: all others are on their way out as well."""
+        return self._council.voters == {self._me} and not any(row.role == "voter" for row in self._members.others)
 
     async def _until(self, condition: Callable[[], bool], what: str) -> None:
         async def holds() -> bool:

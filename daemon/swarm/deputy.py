@@ -121,13 +121,15 @@ class Deputy:
         return Done()
 
     async def _state(self, question: AskState) -> StateAnswer:
-        epoch, step = self._council.standing.epoch, self._machine.applied
-        voters = sorted(self._council.voters_known)
-        if epoch < question.epoch or (epoch == question.epoch and step <= question.step):
-            return StateAnswer(epoch, step, self._machine.term, b"", voters)
-        term = self._machine.term
+        standing, step, term = self._council.standing, self._machine.applied, self._machine.term
+        swarm, epoch, voters = standing.swarm, standing.epoch, sorted(self._council.voters_known)
+        if swarm != question.swarm or (epoch, step) <= (question.epoch, question.step):
+            return StateAnswer(swarm, epoch, step, term, b"", voters)
         step, state = await self._machine.snapshot()
-        return StateAnswer(epoch, step, term, state, voters)
+        if self._council.view is None or self._council.standing != standing:
+            # The state may be another swarm's already, or another epoch's.
+            raise NoQuorum("the node asked is changing its swarm", "try again in a moment")
+        return StateAnswer(swarm, epoch, step, term, state, voters)
 
     async def _decision(self, question: AskDecision) -> DecisionAnswer:
         command = commands.decode(question.command)
@@ -185,9 +187,11 @@ class Deputy:
             raise Unavailable("this node has not caught up with the swarm in time", "try again in a moment")
 
     async def _ask_a_voter(self, question: Question, kind: type[A]) -> A:
+        # Who shall vote no more may still be the one that decides: whoever is linked is asked in the end.
         voting = {row.id for row in self._members.others if row.role == "voter"}
+        linked = {row.id for row in self._members.others} & self._lines.connected()
         refusal: HiveMindError | None = None
-        for node in sorted(voting & self._lines.connected()):
+        for node in sorted(linked, key=lambda node: (node not in voting, node)):
             try:
                 return await self._ask(node, question, kind)
             except NoQuorum as error:
@@ -210,11 +214,13 @@ class Deputy:
                 await self._learn(node)
 
     async def _learn(self, node: NodeId) -> None:
-        epoch = self._council.standing.epoch
+        swarm, epoch = self._council.standing.swarm, self._council.standing.epoch
         try:
-            said = await self._ask(node, AskState(epoch, self._machine.applied), StateAnswer)
+            said = await self._ask(node, AskState(swarm, epoch, self._machine.applied), StateAnswer)
         except (Unavailable, InvalidFrame) as error:
             log.debug("state not told node=%s reason=%s", node, error)
+            return
+        if said.swarm != swarm:
             return
         if said.epoch == epoch and said.voters and not self.votes:
             self._council.voters_told = frozenset(said.voters)

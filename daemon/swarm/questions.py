@@ -17,8 +17,9 @@ A = TypeVar("A")
 
 
 class AskState(msgspec.Struct, frozen=True, array_like=True, tag="state"):
-    """The machine's state, where it is of a later epoch, or of a later step of the same."""
+    """The machine's state of that swarm, where it is of a later epoch, or of a later step of the same."""
 
+    swarm: str
     epoch: str
     step: int
 
@@ -49,6 +50,7 @@ Question = AskState | AskDecision | AskBarrier | Farewell | Look
 class StateAnswer(msgspec.Struct, frozen=True, array_like=True):
     """A state; no bytes where there is no later one."""
 
+    swarm: str
     epoch: str
     step: int
     term: int

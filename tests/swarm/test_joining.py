@@ -146,3 +146,21 @@ def test_a_machine_that_was_away_is_told_what_it_missed_when_it_starts_again(lon
     two.start()
     wait_until(lambda: set(missed) <= set(contents(two)))
     assert_same([one, two])
+
+
+def test_two_machines_that_leave_each_other_at_the_same_time_are_both_alone(loners: Swarm) -> None:
+    one, two = loners(2)
+    form([one, two])
+    add(one, "of both")
+    assert_same([one, two])
+    with ThreadPoolExecutor() as pool:
+        going = [pool.submit(machine.hmd, "swarm", "leave", "--yes") for machine in (one, two)]
+        assert 0 in [each.result().code for each in going]
+    for machine in (one, two):
+        if size(machine) > 1:
+            leave(machine)
+        wait_for(lambda machine=machine: size(machine) == 1, "alone")  # type: ignore[misc]
+        assert contents(machine) == ["of both"]
+        assert add(machine, "alone", ack="quorum")
+    join(two, one)
+    assert_same([one, two])

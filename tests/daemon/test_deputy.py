@@ -1,0 +1,111 @@
+"""What one node answers another, and whom it asks; the other ends of the lines are played."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hiveminddb.daemon.swarm import questions
+from hiveminddb.daemon.swarm.commands import Release, new_id
+from hiveminddb.daemon.swarm.council import Council
+from hiveminddb.daemon.swarm.deputy import Deputy
+from hiveminddb.daemon.swarm.machine import Machine
+from hiveminddb.daemon.swarm.members import Members
+from hiveminddb.daemon.swarm.news import News
+from hiveminddb.daemon.swarm.questions import AskDecision, AskState, DecisionAnswer, StateAnswer
+from hiveminddb.daemon.swarm.standing import Standing, alone, learning
+from hiveminddb.errors import NoQuorum
+from hiveminddb.model import NodeId
+from hiveminddb.store import directory
+from hiveminddb.store.database import Database
+from hiveminddb.store.directory import NodeRow
+from tests.daemon.stepping import NODES, absorb
+
+pytestmark = pytest.mark.anyio
+
+ME, ONE, OTHER = map(NodeId, NODES)
+EARLIER = "00000000-" + "0" * 20
+
+
+@dataclass
+class Lines:
+    """Whoever is linked says that it does not vote, but for those who do."""
+
+    voting: frozenset[NodeId] = frozenset()
+    linked: frozenset[NodeId] = frozenset()
+    asked: list[NodeId] = field(default_factory=list)
+
+    def connected(self) -> frozenset[NodeId]:
+        return self.linked
+
+    def send(self, peer: NodeId, payload: bytes) -> bool:
+        return False
+
+    async def call(self, peer: NodeId, payload: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
+        asked = questions.question(payload)
+        if not isinstance(asked, AskDecision):
+            return questions.encode(StateAnswer("", "", 0, 0, b"", []))
+        self.asked.append(peer)
+        if peer not in self.voting:
+            raise NoQuorum("the node asked does not vote", "try again in a moment")
+        return questions.encode(DecisionAnswer("done", 7, ""))
+
+
+@dataclass
+class Node:
+    council: Council
+    deputy: Deputy
+
+    async def state(self, swarm: str, epoch: str) -> StateAnswer:
+        said = await self.deputy.answer(ONE, questions.encode(AskState(swarm, epoch, 0)))
+        return questions.answer(said, StateAnswer)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def node(stack: AsyncExitStack, folder: Path, standing: Standing, lines: Lines) -> Node:
+    database = await stack.enter_async_context(Database(folder / "x.db"))
+    rows = [NodeRow(id, b"k" * 32, id, role, 0) for id, role in ((ME, "voter"), (ONE, "voter"), (OTHER, "learner"))]
+    await database.write(lambda tx: directory.replace_nodes(tx.connection, rows))
+    members = Members(ME, database)
+    await members.reload()
+    machine = await stack.enter_async_context(Machine(database, absorb))
+    council = await stack.enter_async_context(Council(ME, folder, standing, machine, lines))
+    deputy = await stack.enter_async_context(Deputy(members, database, council, machine, lines, News()))
+    return Node(council, deputy)
+
+
+async def test_a_state_is_told_to_those_of_the_same_swarm_that_are_of_an_earlier_epoch(
+    stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    standing = alone(ME)
+    here = await node(stack, tmp_path, standing, Lines())
+    assert (await here.state(standing.swarm, EARLIER)).state
+    assert not (await here.state("another", EARLIER)).state
+    assert not (await here.state(standing.swarm, "9" + standing.epoch[1:])).state
+
+
+async def test_a_node_that_is_changing_its_swarm_tells_no_state(stack: AsyncExitStack, tmp_path: Path) -> None:
+    standing = alone(ME)
+    here = await node(stack, tmp_path, standing, Lines())
+    async with here.council.changing() as turn:
+        with pytest.raises(NoQuorum):
+            await here.state(standing.swarm, EARLIER)
+        turn.standing = alone(ME)
+    assert not (await here.state(standing.swarm, EARLIER)).state
+    assert (await here.state(turn.standing.swarm, EARLIER)).state
+
+
+async def test_one_that_shall_not_vote_any_more_is_asked_too_and_last(stack: AsyncExitStack, tmp_path: Path) -> None:
+    lines = Lines(voting=frozenset({OTHER}), linked=frozenset({ONE, OTHER}))
+    here = await node(stack, tmp_path, learning("s" * 20, EARLIER, 0, 0), lines)
+    result = await here.deputy.decide(Release(new_id(), "key", 1))
+    assert (result.outcome, result.number, lines.asked) == ("done", 7, [ONE, OTHER])
