@@ -100,7 +100,7 @@ class Adding:
     def _write(self, taken: list[_Waiting], tx: Transaction) -> list[AddedRows]:
         taken += self._take()
         rows = add_drafts(tx, self._pipeline, self._topics, [draft for item in taken for draft in item.drafts])
-        node = self._pipeline.node
+        node = self._pipeline.origin
         # Heads of new topics come first.
         end = tx.next_counter(node) - 1 - len(rows)
         answers, at = [], 0

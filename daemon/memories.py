@@ -149,7 +149,7 @@ class Memories:
 
     async def _write(self, work: Callable[[Transaction], T], ack: Ack) -> tuple[T, Receipt]:
         def with_receipt(tx: Transaction) -> tuple[T, int, Receipt]:
-            result, node = work(tx), self._pipeline.node
+            result, node = work(tx), self._pipeline.origin
             counter = tx.next_counter(node) - 1
             return result, counter, receipt(tx, node, counter)
 

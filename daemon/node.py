@@ -26,6 +26,7 @@ from hiveminddb.daemon.lock import data_lock, vault_lock
 from hiveminddb.daemon.memories import Memories
 from hiveminddb.daemon.mirror.mirror import VAULT_ID, Mirror
 from hiveminddb.daemon.mirror.settling import Settler
+from hiveminddb.daemon.origin import begin
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.presence import announced
 from hiveminddb.daemon.recall import IndexInUse, Recall
@@ -35,6 +36,7 @@ from hiveminddb.daemon.upkeep import VERSION, Parts, Upkeep
 from hiveminddb.errors import InvalidConfig
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, topic_files, vectors
+from hiveminddb.store.birthmark import birthmark
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.index import Index
 from hiveminddb.store.vault_state import meta
@@ -90,12 +92,16 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         former = await _former(stack, config, loaded)
         in_use, mirror_bell, embed_bell = IndexInUse(loaded.index, loaded.model), Bell(), Bell()
         tails, bells = Tails(), Bells(Bell(), Bell())
+        file = birthmark(database.path)
+        origin = await database.write(lambda tx: begin(tx, identity, file))
         # This node's own times only grow, however wrong the clock was or is.
-        clock = Clock(await database.read(lambda db: changes.last_hlc_of(db, identity)))
+        clock = Clock(await database.read(lambda db: max(changes.last_hlc_of(db, it) for it in (identity, origin))))
         clock.witness(loaded.last_hlc)
         chime.add(mirror_bell, embed_bell, bells.ordering, bells.knowledge)
-        pipeline = Pipeline(identity, clock, Commits(in_use, tails))
-        swarm = await stack.enter_async_context(Swarm(config, key, database, Intake(pipeline, loaded.topics), bells))
+        pipeline = Pipeline(identity, clock, Commits(in_use, tails), origin)
+        swarm = await stack.enter_async_context(
+            Swarm(config, key, database, pipeline, Intake(pipeline, loaded.topics), bells)
+        )
         embedding = await stack.enter_async_context(
             EmbeddingJob(database, in_use, embedder, named(config.embedding_model), embed_bell, swarm.exchange)
         )

@@ -57,8 +57,8 @@ class Watcher(Protocol):
 class Pipeline:
     """Makes changes in this node's name and turns changes into rows; every method needs the open transaction."""
 
-    def __init__(self, node: NodeId, clock: Clock, watcher: Watcher) -> None:
-        self.node = node
+    def __init__(self, node: NodeId, clock: Clock, watcher: Watcher, origin: NodeId | None = None) -> None:
+        self.node, self.origin = node, origin or node
         self.clock = clock
         self._watcher = watcher
         self._silent = False
@@ -67,7 +67,7 @@ class Pipeline:
 
     def add(self, tx: Transaction, entries: Sequence[NewEntry]) -> list[MemoryRow]:
         """New documents, in the order given."""
-        counter, births = tx.next_counter(self.node), Births(tx.connection)
+        counter, births = tx.next_counter(self.origin), Births(tx.connection)
         changes, new = [], []
         for place, entry in enumerate(entries):
             id, update = births.of(entry)
@@ -110,7 +110,7 @@ class Pipeline:
         update = document.edit(state or self.state(tx, row.id), text=text, fields=fields, client=client)
         if update is None:
             return row
-        change = self._change(tx.next_counter(self.node), DocumentId(row.id), action, author, update)
+        change = self._change(tx.next_counter(self.origin), DocumentId(row.id), action, author, update)
         n = tx.append_change(change)
         assert isinstance(n, int), "a change of our own follows the one before"
         return self.absorb(tx, n, change) or row
@@ -177,7 +177,7 @@ class Pipeline:
         self, counter: int, target: DocumentId, action: Action, author: Author, update: bytes, at: int | None = None
     ) -> Change:
         hlc = self.clock.now() if at is None else min(self.clock.now(), from_microseconds(at))
-        return Change(self.node, counter, target, KIND, action, author.actor, author.reason, hlc, update)
+        return Change(self.origin, counter, target, KIND, action, author.actor, author.reason, hlc, update)
 
     def _announce(self, tx: Transaction, put: Put) -> None:
         if not self._silent:

@@ -49,4 +49,4 @@ def moved_heads(before: MemoryRow | None, after: MemoryRow | None) -> Iterable[t
 
 
 def _made_here(tx: Transaction, pipeline: Pipeline, row: MemoryRow) -> bool:
-    return history.made_at(tx.connection, row.id, pipeline.node)
+    return any(history.made_at(tx.connection, row.id, origin) for origin in {pipeline.node, pipeline.origin})

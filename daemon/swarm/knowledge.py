@@ -79,8 +79,10 @@ class Told(Mapping[NodeId, Have]):
 class Knowledge:
     """Open inside `async with`; links tell of peers and hand over what they say."""
 
-    def __init__(self, database: Database, take: Take, courier: Courier, bell: Bell) -> None:
-        self._database, self._take, self._courier, self._bell = database, take, courier, bell
+    def __init__(
+        self, database: Database, take: Take, courier: Courier, bell: Bell, origin: Callable[[], NodeId]
+    ) -> None:
+        self._database, self._take, self._courier, self._bell, self._origin = database, take, courier, bell, origin
         self._peers: dict[NodeId, _Peer] = {}
         self.told = Told(self._peers)
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,6 +90,8 @@ class Knowledge:
         self.is_carrier: Callable[[], bool] = lambda: True
         # Whom to tell that a peer has said what it has.
         self.on_told: Callable[[], None] = lambda: None
+        # Whom to tell that a peer has more of this node's own changes than itself.
+        self.on_outdated: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(supervised("knowledge", self._tell_all))]
@@ -173,10 +177,13 @@ class Knowledge:
 
     async def _ask(self, node: NodeId, peer: _Peer) -> None:
         now = asyncio.get_running_loop().time()
-        if peer.has is None or peer.asked_until > now:
+        has, origin = peer.has, self._origin()
+        if has is None or peer.asked_until > now:
             return
         vector, ordered = await self._database.read(_known)
-        if antientropy.lacks(vector, peer.has.vector) or peer.has.ordered > ordered:
+        if has.vector.get(origin, 0) > vector.get(origin, 0):
+            self.on_outdated()
+        if antientropy.lacks(vector, has.vector) or has.ordered > ordered:
             await self._want(node, peer)
 
     async def _want(self, node: NodeId, peer: _Peer) -> None:

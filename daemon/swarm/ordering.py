@@ -49,6 +49,10 @@ class Proposer(Protocol):
 class Surroundings(Protocol):
     """What the order depends on beside the log."""
 
+    def origin(self) -> NodeId:
+        """Under which this node's changes are made."""
+        ...
+
     def has_quorum(self) -> bool: ...
 
     def leads(self) -> bool: ...
@@ -99,7 +103,7 @@ class Ordering:
     def moved_on(self, origin: NodeId, counter: int) -> None:
         """The order, durable here, now goes up to this counter of an origin."""
         self._ordered[origin] = max(counter, self._ordered.get(origin, 0))
-        while origin == self._me and self._waiting and self._waiting[0][0] <= counter:
+        while origin == self._around.origin() and self._waiting and self._waiting[0][0] <= counter:
             answer = heapq.heappop(self._waiting)[2]
             if not answer.done():
                 answer.set_result(None)
@@ -113,14 +117,15 @@ class Ordering:
 
     async def placed(self, counter: int, seconds: float) -> int | None:
         """The position of a change of this node once it has one; None where that takes longer than the time given."""
-        if counter > self._ordered.get(self._me, 0) and seconds > 0:
+        origin = self._around.origin()
+        if counter > self._ordered.get(origin, 0) and seconds > 0:
             answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting, (counter, next(self._ticket), answer))
             await asyncio.wait([answer], timeout=seconds)
             answer.cancel()
-        if counter > self._ordered.get(self._me, 0):
+        if counter > self._ordered.get(origin, 0):
             return None
-        return await self._database.read(lambda db: commits.seq_of(db, self._me, counter))
+        return await self._database.read(lambda db: commits.seq_of(db, origin, counter))
 
     async def _run(self) -> None:
         while True:
@@ -138,7 +143,11 @@ class Ordering:
         """For whom this node proposes: for itself where it votes, and as the leader for linked nodes that do not."""
         voters = self._around.voters()
         learners = self._around.vectors().keys() - voters if self._around.leads() else frozenset()
-        return frozenset({self._me} & voters | learners)
+        return (self._own() if self._me in voters else frozenset()) | learners
+
+    def _own(self) -> frozenset[NodeId]:
+        """The origins of this node that may have changes without a place."""
+        return frozenset({self._me, self._around.origin()})
 
     async def _is_sole(self) -> bool:
         """Whether writes order themselves; they do so without telling."""
@@ -154,7 +163,7 @@ class Ordering:
             await asyncio.sleep(SWEEP_SECONDS)
             if self._around.leads() and self._around.has_quorum() and not self._was_sole:
                 known = await self._database.read(changes.version_vector)
-                absent = known.keys() - self._around.vectors().keys() - {self._me}
+                absent = known.keys() - self._around.vectors().keys() - self._own()
                 for origin in absent:
                     if known[origin] > self._ordered.get(origin, 0):
                         await self._advance(origin)

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.config import Config
 from hiveminddb.daemon.intake import Intake
+from hiveminddb.daemon.origin import renew
+from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.swarm import questions
 from hiveminddb.daemon.swarm.address_book import AddressBook
@@ -89,10 +91,18 @@ class Swarm:
     """Open inside `async with`; `desk` answers what callers ask of it."""
 
     def __init__(
-        self, config: Config, key: Ed25519PrivateKey, database: Database, intake: Intake, bells: Bells
+        self,
+        config: Config,
+        key: Ed25519PrivateKey,
+        database: Database,
+        pipeline: Pipeline,
+        intake: Intake,
+        bells: Bells,
     ) -> None:
-        self._config, self._key, self._database, self._intake, self._bells = config, key, database, intake, bells
+        self._config, self._key, self._database, self._bells = config, key, database, bells
+        self._pipeline, self._intake = pipeline, intake
         self.me = node_id(key)
+        self._has_begun_anew = False
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -124,7 +134,7 @@ class Swarm:
             self.me, config.data_dir, standing, self._machine, Channelled(self._links, Channel.RAFT)
         )
         self._knowledge = Knowledge(
-            database, self._take, Channelled(self._links, Channel.KNOWLEDGE), self._bells.knowledge
+            database, self._take, Channelled(self._links, Channel.KNOWLEDGE), self._bells.knowledge, self.origin
         )
         self.ordering = Ordering(self.me, database, self._council, self, self._bells.ordering)
         self._deputy = Deputy(self._members, database, self._council, self._machine, self._links, self._news)
@@ -148,7 +158,7 @@ class Swarm:
         self.exchange = VectorExchange(self.me, database, Channelled(self._links, Channel.VECTORS))
         self._view = SwarmView(
             self.me, config.name, self._members, database, self._council, self._sightings, self._links,
-            self._knowledge.told,
+            self._knowledge.told, self.origin,
         )  # fmt: skip
         self.desk = SwarmDesk(
             self._view, self._members, self._council, self._citizenship, self._deputy, self._joining, self._reach
@@ -199,6 +209,7 @@ class Swarm:
         self._deputy.on_later, self._deputy.on_learned = self._citizenship.follow, self._citizenship.learn
         self._deputy.on_farewell = lambda: self._errands.run(self._citizenship.go_alone())
         self._knowledge.on_told = self._on_told
+        self._knowledge.on_outdated = lambda: self._errands.run(self._begin_anew())
         self._knowledge.is_carrier = lambda: not self._council.has_quorum or self._has_learners()
         self.ordering.on_must_spread = self._bells.knowledge.ring
 
@@ -315,7 +326,23 @@ class Swarm:
         self._news.tell()
         self._bells.knowledge.ring()
 
+    async def _begin_anew(self) -> None:
+        """A peer has changes of this node that it does not know of itself: it has become an older copy of itself."""
+        if self._has_begun_anew:
+            return
+        self._has_begun_anew = True
+
+        def begin(tx: Transaction) -> None:
+            self._pipeline.origin = renew(tx)
+
+        await self._database.write(begin)
+        log.warning("this node's data is older than what it told others: a new origin begins origin=%s", self.origin())
+
     # -- what other parts see of this one
+
+    def origin(self) -> NodeId:
+        """Under which this node's changes are made."""
+        return self._pipeline.origin
 
     def has_quorum(self) -> bool:
         """Whether an order can be decided now, here or through a voter."""

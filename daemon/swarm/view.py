@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, get_args
@@ -76,6 +76,7 @@ class SwarmView:
     sightings: Sightings
     lines: Lines
     told: Mapping[NodeId, Have]
+    origin: Callable[[], NodeId]
 
     async def status(self) -> SwarmStatus:
         """The swarm at this moment."""
@@ -91,7 +92,7 @@ class SwarmView:
             leader=view.leader if view else None,
             term=view.term if view else 0,
             quorum=self._state() != "no_quorum",
-            pending=max(0, mine.get(self.me, 0) - ordered.get(self.me, 0)),
+            pending=sum(max(0, mine.get(it, 0) - ordered.get(it, 0)) for it in {self.me, self.origin()}),
             nodes=tuple(self._node(row, mine) for row in rows),
         )
 

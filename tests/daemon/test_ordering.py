@@ -28,6 +28,9 @@ class Around:
         self._me, self._leads = me, leads
         self.proposed: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
 
+    def origin(self) -> NodeId:
+        return self._me
+
     def has_quorum(self) -> bool:
         return True
 
