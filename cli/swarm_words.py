@@ -18,6 +18,9 @@ def summary(swarm: SwarmStatus) -> tuple[str, bool]:
     if swarm.state == "alone":
         return f"alone, as {one_line(swarm.name) or 'one machine'}; let another in with: hmd invite", True
     machines = amount(len(swarm.nodes), "machine")
+    if not swarm.quorum and (refusing := sum(node.refuses for node in swarm.nodes)):
+        told = f"{machines}, {refusing} no longer let this one in: they went on without it. Your edits are safe here"
+        return f"{told}; hmd swarm recover makes it a swarm of its own, which can join them again", False
     if not swarm.quorum:
         away = sum(not node.online for node in swarm.nodes)
         told = f"{machines}, {away} out of reach: too few to decide. Your edits are safe here and merge later"
@@ -43,6 +46,8 @@ def pending(swarm: SwarmStatus) -> str:
 
 def peer(node: SwarmNode, now: datetime) -> tuple[str, bool]:
     """How another machine is, and whether all is well with it."""
+    if node.refuses:
+        return "does not let this machine in", False
     if not node.online:
         since = f" for {age(node.last_seen, now)}" if node.last_seen else ""
         kept = "it is" if node.lag == 1 else "they are"

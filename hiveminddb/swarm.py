@@ -20,6 +20,7 @@ class SwarmNode:
 
     `lag` counts the changes known here that the node is not known to have, `ahead` those it has and this one lacks:
     None until it has told what it has. `address` and `last_seen` are None where there has been no link since the start.
+    Who `refuses` is there, and does not let this node in any more.
     """
 
     id: NodeId
@@ -30,6 +31,7 @@ class SwarmNode:
     last_seen: datetime | None = None
     lag: int | None = 0
     ahead: int | None = 0
+    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Dialer:
     ) -> None:
         self.connection: Connection | None = None
         self.complaint = ""
+        # Rounds one after the other in which somebody was there and did not want us.
+        self.refusals = 0
         self._name = name
         self._context = context
         self._opened = opened
@@ -87,6 +89,7 @@ class Dialer:
     async def _round(self) -> None:
         left = list(self._addresses)
         complaints = []
+        refused = False
         while left and self._wanted() and not self._news.is_set():
             try:
                 address, reached = await self._reach(left)
@@ -94,8 +97,10 @@ class Dialer:
                 await self._greet(address, reached)
             except (OSError, TimeoutError) as error:
                 complaints.append(str(error) or "no answer in time")
+                refused = isinstance(error, _Refused) and (refused or len(complaints) == 1)
                 if not isinstance(error, _Refused):
                     break
+        self.refusals = self.refusals + 1 if refused else 0
         self._complain("; ".join(complaints))
 
     async def _reach(self, addresses: Sequence[Address]) -> tuple[Address, socket.socket]:

@@ -136,6 +136,10 @@ class Links:
         """Why the node could not be reached when last tried; empty where it could, or nobody tried."""
         return self._seeking.complaint(node)
 
+    def refused(self, node: NodeId) -> bool:
+        """Whether the node can be reached, and has not let this one in for some time."""
+        return not self._links.get(node) and self._seeking.refused(node)
+
     def connected(self) -> frozenset[NodeId]:
         """The peers that links are up with."""
         return frozenset(self._links)

@@ -14,6 +14,9 @@ from hiveminddb.sync.identity import fingerprint
 # Discovery may name anybody; so many nodes are remembered, and those that are not members are forgotten first.
 MAX_SOUGHT = 256
 
+# A node that starts, or has linked from its side, may hang up once or twice.
+MANY_REFUSALS = 3
+
 Opened = Callable[[Connection, NodeId | None], None]
 
 
@@ -81,6 +84,11 @@ class Seeking:
         """Why the node was not reached when last tried; empty where it was."""
         dialer = self._nodes.get(node)
         return dialer.complaint if dialer is not None else ""
+
+    def refused(self, node: NodeId) -> bool:
+        """Whether something answers for the node, and has not wanted us for some time."""
+        dialer = self._nodes.get(node)
+        return dialer is not None and dialer.refusals >= MANY_REFUSALS
 
     def _meet(self, address: Address, connection: Connection) -> None:
         if connection.key is not None:

@@ -24,6 +24,10 @@ class Lines(Protocol):
 
     def connected(self) -> frozenset[NodeId]: ...
 
+    def refused(self, node: NodeId) -> bool:
+        """Whether the node can be reached, and does not let this one in any more."""
+        ...
+
     def address(self, peer: NodeId) -> Address | None:
         """Where the link with a peer goes, None without one."""
         ...
@@ -120,6 +124,7 @@ class SwarmView:
             last_seen=datetime.now(UTC) if is_me else self.sightings.last_seen(row.id),
             lag=0 if is_me else _lacking(has.vector, mine) if has else None,
             ahead=0 if is_me else _lacking(mine, has.vector) if has else None,
+            refuses=self.lines.refused(row.id),
         )
 
 

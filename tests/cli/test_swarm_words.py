@@ -30,6 +30,14 @@ def test_a_swarm_is_told_in_one_line() -> None:
     assert words.startswith("2 machines, 1 out of reach: too few to decide. Your edits are safe here")
 
 
+def test_a_machine_that_the_others_went_on_without_is_told_the_way_back() -> None:
+    refusing = replace(LAPTOP, online=False, refuses=True)
+    words, good = swarm_words.summary(replace(TOGETHER, state="no_quorum", quorum=False, nodes=(DESK, refusing)))
+    assert not good
+    assert "1 no longer let this one in" in words and "hmd swarm recover" in words
+    assert swarm_words.peer(refusing, NOW) == ("does not let this machine in", False)
+
+
 @pytest.mark.parametrize(
     ("node", "words", "good"),
     [

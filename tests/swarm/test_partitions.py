@@ -108,6 +108,9 @@ def test_the_last_one_left_recovers_and_one_that_was_given_up_may_join_again(lab
     assert Claims(one).lease("printer", "bob", 600.0) > token
     two.start()
     wait_for(lambda: not swarm_of(two)["quorum"], "two is of a swarm that is no more")
+    wait_until(lambda: any(node["refuses"] for node in swarm_of(two)["nodes"]))
+    assert "h0" not in {node["name"] for node in swarm_of(two)["nodes"] if node["online"]}
+    assert "1 no longer let this one in" in two.hmd("swarm").out
     add(two, "by one that was given up", ack="local")
     recover(two)
     join(two, one)
