@@ -39,7 +39,8 @@ class Plan:
     """What to do so that the documents say what the file says, and what others wrote meanwhile stays.
 
     `base` is the index of the chosen base, -1 when there was none. `absent` are edited documents that are not in the
-    present any more. `adopted` are documents of the present that the base had not and the file has, as they are.
+    present any more, `gone` those that the file lacks and that had left it already. `adopted` are documents of the
+    present that the base had not and the file has, as they are.
     `order` is the file when all is done: documents, and creates by index; `moves` are those of its
     documents that need a new place between their neighbours, as every create does.
     """
@@ -50,6 +51,7 @@ class Plan:
     deletes: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     adopted: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
     order: tuple[str | int, ...] = ()
     moves: tuple[str, ...] = ()
 
@@ -117,6 +119,7 @@ class _Planner:
             deletes=tuple(document for document in gone if document in self._living),
             absent=tuple(e.document for e in self._edits if e.document not in self._living),
             adopted=tuple(self._adopted),
+            gone=tuple(document for document in gone if document not in self._living),
             order=order,
             moves=moves,
         )

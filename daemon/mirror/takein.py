@@ -19,7 +19,7 @@ from hiveminddb.daemon.entries import Author, NewEntry
 from hiveminddb.daemon.mirror.candidates import BY_FILE, candidates, file_bases
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import ENTRY, HEAD, HEAD_POSITION, invalidated, invalidation
-from hiveminddb.model import Action
+from hiveminddb.model import Action, Change
 from hiveminddb.store import changes, history, topic_files, vault_state
 from hiveminddb.store.rows import MemoryRow, text_hash, to_microseconds
 from hiveminddb.store.transaction import Transaction
@@ -71,7 +71,7 @@ def take_in(tx: Transaction, pipeline: Pipeline, found: Arrival, *, gone: bool =
     if file_text(tx.entries_of(found.topic)) == found.text:
         last = tx.counters.n
         tx.put_vault_base(VaultBase(found.topic, last, last, "disk", found.digest), BASES_KEPT)
-    elif tx.counters.n > before:
+    elif whole or tx.counters.n > before:
         _remember(tx, found, "disk", base, (*range(before + 1, tx.counters.n + 1), *whole))
 
 
@@ -109,16 +109,20 @@ def _merge(
     texts = {entry.document: entry.text for entry in bases[meaning.base].entries} if base else {}
     is_new = not vault_state.vault_bases(tx.connection, found.topic)
     revived = _Application(tx, pipeline, found, base, texts, is_new).apply(meaning, present)
-    return base, [n for id in (*meaning.adopted, *revived) for n in changes.places_of(tx.connection, id)]
+    known_of = (*meaning.adopted, *meaning.gone, *revived)
+    return base, [n for id in known_of for n in changes.places_of(tx.connection, id)]
 
 
 def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
     """The entries of a text that the file had."""
     past = history.entries_as_of(tx.connection, base.topic, base.upto)
     placed = {e.document: (e.position, e.document, _past_entry(e)) for e in past}
-    for id, updates in _extra_updates(tx, base).items():
+    for id, made in _extra(tx, base).items():
         placed.pop(id, None)
-        content = admitted(document.read(document.merge(*_updates(tx, id, base.upto), *updates)))
+        if made[-1].action == "invalidate":
+            # Against a text of which the base may know nothing: to the base it is gone all the same.
+            continue
+        content = admitted(document.read(document.merge(*_updates(tx, id, base.upto), *(it.update for it in made))))
         if _stands_in(content, base.topic):
             where, is_head = content.fields["position"], content.fields.get("role") == HEAD
             placed[id] = (where, id, Entry(id, content.text, is_head))
@@ -133,8 +137,8 @@ def state_in(tx: Transaction, base: VaultBase | None, id: str) -> bytes | None:
     """The state a document had in a base; None where that is its present one."""
     if base is None:
         return None
-    extra = _extra_updates(tx, base).get(id, [])
-    seen = [*_updates(tx, id, base.upto), *extra]
+    extra = _extra(tx, base).get(id, [])
+    seen = [*_updates(tx, id, base.upto), *(made.update for made in extra)]
     return document.merge(*seen) if seen and len(seen) < len(changes.changes_of(tx.connection, id)) else None
 
 
@@ -142,12 +146,13 @@ def _updates(tx: Transaction, id: str, upto: int) -> list[bytes]:
     return [change.update for change in changes.changes_of(tx.connection, id, upto)]
 
 
-def _extra_updates(tx: Transaction, base: VaultBase) -> dict[str, list[bytes]]:
-    found: dict[str, list[bytes]] = {}
+def _extra(tx: Transaction, base: VaultBase) -> dict[str, list[Change]]:
+    """The changes that the save itself made, of each document in the order of the log."""
+    found: dict[str, list[Change]] = {}
     for n in base.extra:
         change = changes.change(tx.connection, n)
         assert change is not None, f"the log has lost change {n}"
-        found.setdefault(change.document, []).append(change.update)
+        found.setdefault(change.document, []).append(change)
     return found
 
 
