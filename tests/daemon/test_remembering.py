@@ -65,7 +65,7 @@ def row_of(tx: Transaction, beginning: str) -> MemoryRow:
 async def remembered(it: Paper, text: str) -> str:
     def read(tx: Transaction) -> str:
         bases = vault_state.vault_bases(tx.connection, TOPIC)
-        return render(base_entries(tx, next(base for base in bases if base.digest == digest_of(text))))
+        return render(base_entries(tx, [base for base in bases if base.digest == digest_of(text)][0]))
 
     return await it.write(read)
 
