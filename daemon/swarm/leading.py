@@ -108,5 +108,5 @@ class Leading:
         if view is None or self._machine.applied < view.commit:
             return
         if not await self._database.read(commits.sole):
-            await self._database.write(lambda tx: tx.set_sole(True))
+            await self._machine.aside(lambda tx: tx.set_sole(True))
             log.info("this node decides the order alone")

@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from hiveminddb.daemon.swarm import commands, machine_state
 from hiveminddb.daemon.swarm.commands import Changes, Command, Expire, Grant, Membership, Order, Release, Renew
 from hiveminddb.daemon.swarm.deciding import Absorb, Deciding, Result
+from hiveminddb.daemon.swarm.frontier import Frontier
 from hiveminddb.errors import InvalidFrame, StorageError, Unavailable
 from hiveminddb.store import machine
+from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
 from hiveminddb.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # One transaction takes at most so many steps, and about so many bytes of them.
 MOST_STEPS = 256
@@ -47,6 +51,16 @@ class Entry(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """An entry that was delivered; without a command it does nothing."""
+
+    index: int
+    term: int
+    command: Command | None
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A step that is durable here, and its result."""
 
@@ -65,7 +79,9 @@ class Machine:
     def __init__(self, database: Database, absorb: Absorb) -> None:
         self._database, self._absorb = database, absorb
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[Step] = deque()
+        # None while the order may grow otherwise than by steps, or this is not known yet.
+        self._frontier: Frontier | None = None
         self._more = asyncio.Event()
         self._expected: dict[bytes, asyncio.Future[Result]] = {}
         self._turn = asyncio.Lock()
@@ -75,6 +91,8 @@ class Machine:
         self.on_leases: list[Listener] = []
         self.on_members: list[Listener] = []
         self.on_any: Callable[[], None] = lambda: None
+        # Hears first, of positions that a majority has on its disks and this database does not have yet.
+        self.on_placed: Callable[[Run], None] = lambda run: None
 
     async def __aenter__(self) -> Self:
         self._note(await self._database.read(machine.progress))
@@ -99,8 +117,11 @@ class Machine:
     # -- what Raft calls
 
     def deliver(self, entries: Sequence[Entry]) -> None:
-        """Takes committed entries on, in their order; those taken already are passed over."""
-        self._waiting.extend(entries)
+        """Takes committed entries on, in their order; those taken on already are passed over."""
+        last = self._waiting[-1].index if self._waiting else self.applied
+        steps = [_step(entry) for entry in entries if entry.index > last]
+        self._waiting.extend(steps)
+        self._foresee(steps)
         self._more.set()
 
     async def snapshot(self) -> tuple[int, bytes]:
@@ -117,6 +138,7 @@ class Machine:
         async with self._turn:
             if index <= self.applied:
                 return
+            self._frontier = None
             await self._database.write(lambda tx: machine_state.write(tx, read, index, term))
             self._note(read.progress._replace(step=index, term=term))
             # What was handed over before belongs to what the snapshot stands for.
@@ -128,12 +150,25 @@ class Machine:
     # -- what the daemon calls
 
     async def restart(self, work: Callable[[Transaction], None]) -> None:
-        """Another swarm's state, as the work writes it; steps of the former are dropped. Durable on return."""
+        """Another swarm's state, as the work writes it after the steps of the former. Durable on return."""
+
+        def begin_anew(tx: Transaction) -> None:
+            # Their positions have been told.
+            self._apply(tx, steps)
+            work(tx)
+
         async with self._turn:
+            self._frontier, steps = None, [*self._waiting]
             self._waiting.clear()
-            await self._database.write(work)
+            await self._database.write(begin_anew)
             self._note(await self._database.read(machine.progress))
         self._tell_all()
+
+    async def aside(self, work: Callable[[Transaction], T]) -> T:
+        """A write that may change the order otherwise than by steps; none is taken meanwhile."""
+        async with self._turn:
+            self._frontier = None
+            return await self._database.write(work)
 
     @contextmanager
     def expecting(self, command: bytes) -> Iterator[asyncio.Future[Result]]:
@@ -157,45 +192,51 @@ class Machine:
     async def _take_some(self) -> None:
         async with self._turn:
             batch = self._batch()
-            steps = [(entry.index, entry.term, _command(entry)) for entry in batch]
-            taken = await self._durable(steps) if steps else []
+            taken = await self._durable(batch) if batch else []
             for _ in batch:
                 self._waiting.popleft()
         self._tell(taken)
 
-    def _batch(self) -> list[Entry]:
-        while self._waiting and self._waiting[0].index <= self.applied:
-            self._waiting.popleft()
-        batch: list[Entry] = []
+    def _batch(self) -> list[Step]:
+        batch: list[Step] = []
         room = MOST_BYTES
-        for entry in self._waiting:
+        for step in self._waiting:
             if len(batch) == MOST_STEPS or room < 0:
                 break
-            batch.append(entry)
-            room -= len(entry.command)
+            batch.append(step)
+            room -= step.weight
         return batch
 
-    async def _durable(self, steps: Sequence[tuple[int, int, Command | None]]) -> list[Taken]:
+    async def _durable(self, steps: Sequence[Step]) -> list[Taken]:
         """Takes the steps; what cannot be written now is tried until it can be, for nothing may be left out."""
         while True:
             try:
-                taken = await self._database.write(lambda tx: self._apply(tx, steps))
+                taken, frontier = await self._database.write(lambda tx: (self._apply(tx, steps), _frontier(tx)))
             except (StorageError, Unavailable) as error:
-                log.error("steps cannot be taken first=%d reason=%s", steps[0][0], error.message)
+                log.error("steps cannot be taken first=%d reason=%s", steps[0].index, error.message)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self.applied, self.term = steps[-1][:2]
+            self.applied, self.term = steps[-1].index, steps[-1].term
+            if self._frontier is None:
+                self._frontier = frontier
+                self._foresee(list(self._waiting)[len(steps) :])
             return taken
 
-    def _apply(self, tx: Transaction, steps: Sequence[tuple[int, int, Command | None]]) -> list[Taken]:
+    def _apply(self, tx: Transaction, steps: Sequence[Step]) -> list[Taken]:
         """Runs on the writer's thread."""
         deciding, taken = Deciding(tx, self._absorb), []
-        for step, term, command in steps:
-            result = deciding.apply(step, term, command)
-            if command is not None:
-                taken.append(Taken(step, command, result))
+        for step in steps:
+            result = deciding.apply(step.index, step.term, step.command)
+            if step.command is not None:
+                taken.append(Taken(step.index, step.command, result))
         deciding.finish()
         return taken
+
+    def _foresee(self, steps: Sequence[Step]) -> None:
+        """The positions that these steps, the last ones delivered, will give."""
+        for step in steps:
+            if self._frontier and (run := self._frontier.take(step.command)):
+                self.on_placed(run)
 
     def _note(self, at: machine.Progress) -> None:
         self.applied, self.term = at.step, at.term
@@ -223,6 +264,15 @@ def leap(tx: Transaction) -> None:
     """For a recovery: tokens that lost nodes may have seen and this one has not are never given again."""
     at = machine.progress(tx.connection)
     machine.put_progress(tx.connection, at._replace(token=at.token + TOKEN_LEAP))
+
+
+def _frontier(tx: Transaction) -> Frontier | None:
+    """Where the order stands, None where what is written orders itself."""
+    return None if tx.sole else Frontier(tx.order.seq, tx.order.ordered)
+
+
+def _step(entry: Entry) -> Step:
+    return Step(entry.index, entry.term, _command(entry), len(entry.command))
 
 
 def _command(entry: Entry) -> Command | None:

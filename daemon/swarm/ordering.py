@@ -7,8 +7,6 @@ those behind it void (they would leave a gap): once none is under way, it goes o
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,9 +17,11 @@ from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.commands import Changes, Order
+from hiveminddb.daemon.swarm.queueing import Queue
 from hiveminddb.errors import Unavailable
 from hiveminddb.model import Change, NodeId
 from hiveminddb.store import changes, commits
+from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.sync.antientropy import Vector, covers
 
@@ -73,8 +73,7 @@ class Ordering:
         self._lines: dict[NodeId, _Line] = {}
         self._was_sole = True
         self._under_way: set[asyncio.Task[None]] = set()
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._ticket = itertools.count()
+        self._queue = Queue()
         self._tasks: list[asyncio.Task[None]] = []
         # Asks that peers be told at once, where a change must be known elsewhere before it can be ordered.
         self.on_must_spread: Callable[[], None] = lambda: None
@@ -100,13 +99,14 @@ class Ordering:
         """The tasks, for whoever supervises them."""
         return self._tasks
 
+    def foreseen(self, run: Run) -> None:
+        """Changes will have these positions whatever happens; the order here does not go so far yet."""
+        self._queue.placed(run)
+
     def moved_on(self, origin: NodeId, counter: int) -> None:
         """The order, durable here, now goes up to this counter of an origin."""
         self._ordered[origin] = max(counter, self._ordered.get(origin, 0))
-        while origin == self._around.origin() and self._waiting and self._waiting[0][0] <= counter:
-            answer = heapq.heappop(self._waiting)[2]
-            if not answer.done():
-                answer.set_result(None)
+        self._queue.reached(origin, counter)
 
     async def reload(self) -> None:
         """The order is another one, or has grown without telling."""
@@ -119,10 +119,10 @@ class Ordering:
         """The position of a change of this node once it has one; None where that takes longer than the time given."""
         origin = self._around.origin()
         if counter > self._ordered.get(origin, 0) and seconds > 0:
-            answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (counter, next(self._ticket), answer))
+            answer = self._queue.join(origin, counter)
             await asyncio.wait([answer], timeout=seconds)
-            answer.cancel()
+            if not answer.cancel() and (seq := answer.result()):
+                return seq
         if counter > self._ordered.get(origin, 0):
             return None
         return await self._database.read(lambda db: commits.seq_of(db, origin, counter))

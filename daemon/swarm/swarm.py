@@ -203,6 +203,7 @@ class Swarm:
     def _lead_news(self) -> None:
         self._members.on_change = self._on_members
         self._machine.on_any = self._news.tell
+        self._machine.on_placed = self.ordering.foreseen
         self._machine.on_order.append(self._on_order)
         self._machine.on_members.append(self._on_directory)
         self._council.on_view.append(self._on_view)
@@ -318,10 +319,12 @@ class Swarm:
 
         def take(tx: Transaction) -> dict[NodeId, int]:
             self._intake.take(tx, carried)
-            tx.order.put(runs, extend)
+            # It may have become a voter while this waited.
+            tx.order.put(runs, extend and self.me not in self._council.voters)
             return dict(tx.order.ordered)
 
-        for origin, counter in (await self._database.write(take)).items():
+        write = self._machine.aside if extend else self._database.write
+        for origin, counter in (await write(take)).items():
             self.ordering.moved_on(origin, counter)
         self._news.tell()
         self._bells.knowledge.ring()
