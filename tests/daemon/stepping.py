@@ -48,9 +48,13 @@ def _changes(id: bytes, origin: str, first: int, count: int) -> Changes:
     return Changes(id, [sent(change(origin, first + i)) for i in range(count)])
 
 
-any_command: st.SearchStrategy[Command] = st.one_of(
+any_ordering: st.SearchStrategy[Command] = st.one_of(
     st.builds(_changes, _ids, _nodes, st.integers(1, 6), st.integers(1, 4)),
     st.builds(Order, _ids, _nodes, st.integers(1, 6), st.integers(1, 4)),
+)
+
+any_command: st.SearchStrategy[Command] = st.one_of(
+    any_ordering,
     st.builds(Grant, _ids, _keys, _keys, st.sampled_from((100, 5000))),
     st.builds(Renew, _ids, _keys, _tokens),
     st.builds(Release, _ids, _keys, _tokens),

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from hiveminddb.daemon.swarm import commands, machine_state
-from hiveminddb.daemon.swarm.commands import AddMember, Command, Grant, Release, new_id
+from hiveminddb.daemon.swarm.commands import AddMember, Command, Grant, Order, Release, new_id
 from hiveminddb.daemon.swarm.deciding import Result
 from hiveminddb.daemon.swarm.machine import Machine, Taken
 from hiveminddb.errors import DiskFull, InvalidFrame, Unavailable
-from hiveminddb.store import claims, machine
+from hiveminddb.model import NodeId
+from hiveminddb.store import claims, commits, machine
+from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
 from hiveminddb.store.transaction import Transaction
 from tests.daemon.own_log import Step
@@ -33,6 +35,21 @@ class Flaky(Database):
         if self.full:
             self.full -= 1
             raise DiskFull("no space left", "make room")
+        return await super().write(work)
+
+
+class Slow(Database):
+    """A database whose writes wait for the disk as long as wanted."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.disk = asyncio.Event()
+        self.disk.set()
+        self.waits = 0
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        self.waits += not self.disk.is_set()
+        await self.disk.wait()
         return await super().write(work)
 
 
@@ -158,3 +175,114 @@ async def test_who_still_waits_when_the_daemon_stops_is_told(tmp_path: Path) -> 
                 pass
             with pytest.raises(Unavailable):
                 await result
+
+
+@asynccontextmanager
+async def foreseeing(path: Path) -> AsyncIterator[tuple[Slow, Machine, list[Run]]]:
+    """A machine that has taken one step, and what it tells of positions."""
+    async with Slow(path) as database:
+        await database.write(lambda tx: tx.set_sole(False))
+        async with Machine(database, absorb) as machine_:
+            told: list[Run] = []
+            machine_.on_placed = told.append
+            machine_.deliver([Step(1, 1, b"")])
+            await until(lambda: machine_.applied == 1)
+            yield database, machine_, told
+            database.disk.set()
+
+
+def order(first: int, count: int = 1, node: str = NODES[0]) -> Order:
+    return Order(new_id(), node, first, count)
+
+
+async def test_a_position_is_told_while_the_disk_is_still_busy(tmp_path: Path) -> None:
+    async with foreseeing(tmp_path / "x.db") as (database, machine_, told):
+        database.disk.clear()
+        machine_.deliver(steps(2, order(1, 2), order(4), order(1, 3), order(1, 1, NODES[1])))
+        assert told == [Run(1, NodeId(NODES[0]), 1, 2), Run(3, NodeId(NODES[0]), 3, 1), Run(4, NodeId(NODES[1]), 1, 1)]
+        assert machine_.applied == 1
+        database.disk.set()
+        await until(lambda: machine_.applied == 5)
+        assert await database.read(lambda db: commits.runs_after(db, 0, 9)) == [Run(1, NodeId(NODES[0]), 1, 3), told[2]]
+
+
+async def test_entries_delivered_twice_are_taken_once(tmp_path: Path) -> None:
+    async with foreseeing(tmp_path / "x.db") as (database, machine_, told):
+        # Taken a second time, the first would no longer lack what is before it.
+        todo = steps(2, order(2), order(1), order(1, 1, NODES[1]))
+        database.disk.clear()
+        machine_.deliver(todo[:2])
+        machine_.deliver(todo)
+        database.disk.set()
+        await until(lambda: machine_.applied == 4)
+        runs = [Run(1, NodeId(NODES[0]), 1, 1), Run(2, NodeId(NODES[1]), 1, 1)]
+        assert (told, await database.read(lambda db: commits.runs_after(db, 0, 9))) == (runs, runs)
+
+
+async def test_nothing_is_foreseen_while_writes_order_themselves(tmp_path: Path) -> None:
+    async with foreseeing(tmp_path / "x.db") as (database, machine_, told):
+        await machine_.aside(lambda tx: tx.set_sole(True))
+        await database.write(lambda tx: absorb(tx, [change(NODES[1], 1)]))
+        machine_.deliver(steps(2, order(1)))
+        await until(lambda: machine_.applied == 2)
+        machine_.deliver(steps(3, order(2)))
+        await until(lambda: machine_.applied == 3)
+        assert told == []
+        await database.write(lambda tx: tx.set_sole(False))
+        machine_.deliver(steps(4, order(3)))
+        await until(lambda: machine_.applied == 4)
+        machine_.deliver(steps(5, order(4)))
+        assert told == [Run(5, NodeId(NODES[0]), 4, 1)]
+
+
+async def test_what_was_delivered_meanwhile_is_foreseen_from_the_order_as_it_then_is(tmp_path: Path) -> None:
+    async with foreseeing(tmp_path / "x.db") as (database, machine_, told):
+        database.disk.clear()
+        grown = asyncio.create_task(machine_.aside(lambda tx: tx.order.put([Run(1, NodeId(NODES[1]), 1, 5)], True)))
+        await asyncio.sleep(0)
+        machine_.deliver(steps(2, order(1)))
+        assert told == []
+        database.disk.set()
+        await grown
+        await until(lambda: machine_.applied == 2)
+        machine_.deliver(steps(3, order(2)))
+        assert told == [Run(7, NodeId(NODES[0]), 2, 1)]
+
+
+async def test_another_state_begins_after_the_steps_whose_positions_were_told(tmp_path: Path) -> None:
+    async with foreseeing(tmp_path / "x.db") as (database, machine_, told):
+        machine_.deliver(steps(2, order(1, 3)))
+        assert told == [Run(1, NodeId(NODES[0]), 1, 3)]
+        await machine_.restart(lambda tx: tx.order.put([Run(4, NodeId(NODES[1]), 1, 1)], True))
+        assert machine_.applied == 2
+        assert await database.read(lambda db: commits.runs_after(db, 0, 9)) == [*told, Run(4, NodeId(NODES[1]), 1, 1)]
+        machine_.deliver(steps(3, order(4)))
+        await until(lambda: machine_.applied == 3)
+        assert told == [Run(1, NodeId(NODES[0]), 1, 3)]
+
+
+async def test_what_comes_while_the_first_step_is_written_is_foreseen_after_it(tmp_path: Path) -> None:
+    async with Slow(tmp_path / "x.db") as database:
+        await database.write(lambda tx: tx.set_sole(False))
+        async with Machine(database, absorb) as machine_:
+            told: list[Run] = []
+            machine_.on_placed = told.append
+            database.disk.clear()
+            machine_.deliver(steps(1, order(1)))
+            await until(lambda: database.waits == 1)
+            machine_.deliver(steps(2, order(2), order(1, 1, NODES[1])))
+            assert told == []
+            database.disk.set()
+            await until(lambda: machine_.applied == 3)
+            assert told == [Run(2, NodeId(NODES[0]), 2, 1), Run(3, NodeId(NODES[1]), 1, 1)]
+
+
+async def test_after_a_snapshot_positions_follow_those_in_it(tmp_path: Path) -> None:
+    async with foreseeing(tmp_path / "one.db") as (_, one, _), foreseeing(tmp_path / "x.db") as (_, machine_, told):
+        one.deliver(steps(2, order(1, 5), order(1, 3, NODES[1])))
+        await until(lambda: one.applied == 3)
+        await machine_.install(3, 1, (await one.snapshot())[1])
+        machine_.deliver(steps(4, order(6)))
+        await until(lambda: machine_.applied == 4)
+        machine_.deliver(steps(5, order(7), order(4, 1, NODES[1])))
+        assert told == [Run(10, NodeId(NODES[0]), 7, 1), Run(11, NodeId(NODES[1]), 4, 1)]

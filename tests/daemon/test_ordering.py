@@ -11,6 +11,7 @@ from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.commands import Changes
 from hiveminddb.daemon.swarm.ordering import Ordering
 from hiveminddb.model import NodeId
+from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.antientropy import Vector
@@ -73,3 +74,26 @@ async def test_a_leader_proposes_its_own_changes_and_those_of_nodes_that_do_not_
 
 async def test_a_voter_that_does_not_lead_proposes_its_own_alone(tmp_path: Path) -> None:
     assert await proposed_by(VOTER, False, tmp_path, 2) == {(VOTER, 1), (VOTER, 2)}
+
+
+async def test_a_change_has_its_place_before_the_database_has_it(tmp_path: Path) -> None:
+    around = Around(VOTER, False)
+    async with Database(tmp_path / "x.db") as database:
+        await database.write(lambda tx: tx.set_sole(False))
+        async with Ordering(VOTER, database, around, around, Bell()) as ordering, asyncio.timeout(180):
+            waiting = [asyncio.create_task(ordering.placed(counter, 170.0)) for counter in (2, 3)]
+            await asyncio.sleep(0)
+            ordering.foreseen(Run(40, VOTER, 1, 2))
+            assert await waiting[0] == 41
+            # The other hears of it with the database.
+            await database.write(lambda tx: tx.order.take(VOTER, 1, 3))
+            ordering.moved_on(VOTER, 3)
+            assert await waiting[1] == 3
+
+
+async def test_a_change_without_a_place_in_time_has_none(tmp_path: Path) -> None:
+    around = Around(VOTER, False)
+    async with Database(tmp_path / "x.db") as database:
+        async with Ordering(VOTER, database, around, around, Bell()) as ordering:
+            assert await ordering.placed(1, 0.0) is None
+            assert await ordering.placed(1, 0.001) is None
