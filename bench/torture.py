@@ -52,9 +52,9 @@ def torture(made: Lab, seed: int, seconds: float, membership: bool) -> list[str]
     threads += started(claimants, made.machines, random.Random(chance.random()))
     threads.append(threading.Thread(target=faults.work))
     ledger.problems += _worked(threads, stop, seconds)
+    (made.folder / "journal.txt").write_text("\n".join(ledger.journal))
     resumed(made.machines)
     faults.over()
-    (made.folder / "journal.txt").write_text("\n".join(ledger.journal))
     print("  ".join(f"{what}: {count}" for what, count in sorted(ledger.counts.items())), flush=True)
     found = list(decided_twice(claimants))
     # What a machine answered while it was apart was a place in an order of its own; nobody waits longer than that.

@@ -291,7 +291,7 @@ class Faults:
     def _rejoin(self, machine: Machine) -> None:
         """By a code of whoever can give one; the network is healed for that, people try again as well."""
         self.lab.lan.heal()
-        if self._let_in_by_anybody(machine, REJOIN_TRIES):
+        if self._let_in_by_anybody(machine, REJOIN_TRIES) and machine not in self.out:
             self.out.append(machine)
         self.busy.discard(machine.name)
 

@@ -14,11 +14,14 @@ class Membership:
     since: dict[str, float] = field(default_factory=dict)
 
     def goes(self, name: str) -> None:
-        self.since[name] = time.monotonic()
+        """Somebody begins to put it out; it may be out already."""
+        self.since.setdefault(name, time.monotonic())
 
     def is_back(self, name: str) -> None:
         """It has joined again, or was never put out."""
-        self.spans.append((name, self.since.pop(name), time.monotonic()))
+        since = self.since.pop(name, None)
+        if since is not None:
+            self.spans.append((name, since, time.monotonic()))
 
     def apart(self, name: str, begin: float, end: float) -> bool:
         """Whether it was apart at any time from begin to end."""
