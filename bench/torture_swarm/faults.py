@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from bench.hands.world import Down, Refused
 from bench.lab.lab import Lab
 from bench.lab.lan import sides
 from bench.lab.machine import Machine
-from bench.lab.swarm import id_of, join, leader, nodes_of, recover, remove, size
+from bench.lab.swarm import id_of, join, leader, leave, nodes_of, recover, remove, size, swarm_of
 from bench.lab.wire import Way
 from bench.torture_swarm.membership import Membership
 
@@ -42,8 +43,6 @@ class Faults:
     # Machines whose daemon is not left alone just now, and what is to be undone when.
     busy: set[str] = field(default_factory=set)
     undo: list[tuple[float, str, Undo]] = field(default_factory=list)
-    # Those that nobody could let in while too much was broken.
-    out: list[Machine] = field(default_factory=list)
     moves: int = 0
     began: float = field(default_factory=time.monotonic)
 
@@ -66,7 +65,10 @@ class Faults:
                 machine.clock.set(0.0)
             if not machine.runs:
                 machine.launch()
-        for machine in self.out:
+        for machine in self.lab.machines:
+            machine.ready()
+        # A removal that failed may have been decided later.
+        for machine in self.lab.machines if self.membership is not None else ():
             if said := self._let_in_by_anybody(machine, LAST_TRIES):
                 self.ledger.problem(f"{machine.name} could not join again: {said}")
 
@@ -291,17 +293,14 @@ class Faults:
     def _rejoin(self, machine: Machine) -> None:
         """By a code of whoever can give one; the network is healed for that, people try again as well."""
         self.lab.lan.heal()
-        if self._let_in_by_anybody(machine, REJOIN_TRIES) and machine not in self.out:
-            self.out.append(machine)
+        self._let_in_by_anybody(machine, REJOIN_TRIES)
         self.busy.discard(machine.name)
 
     def _let_in_by_anybody(self, machine: Machine, tries: int) -> str:
         """Why nobody could; empty where somebody did."""
         said = "everybody else was busy"
         for _ in range(tries):
-            for other in self.lab.machines:
-                if other is machine or other.name in self.busy:
-                    continue
+            for other in self._hosts(machine):
                 try:
                     self._let_in(machine, other)
                 except (Down, Refused, RuntimeError, ValueError) as error:
@@ -313,11 +312,23 @@ class Faults:
                     return ""
         return said
 
+    def _hosts(self, machine: Machine) -> list[Machine]:
+        """Those of the largest swarm that can decide: one that is out itself lets nobody in."""
+        sizes = {}
+        for other in self.lab.machines:
+            if other is not machine and other.name not in self.busy:
+                with suppress(Down, Refused):
+                    sizes[other.name] = size(other) if swarm_of(other)["quorum"] else 0
+        most = max(sizes.values(), default=0)
+        return [other for other in self.lab.machines if most and sizes.get(other.name) == most]
+
     @staticmethod
     def _let_in(machine: Machine, other: Machine) -> None:
         if any(node["id"] == id_of(machine) for node in nodes_of(other)):
             return
-        if size(machine) > 1:
+        if size(machine) > 1 and swarm_of(machine)["quorum"]:
+            leave(machine)
+        elif size(machine) > 1:
             # Put out while it was away, it does not know; those it belonged to answer it no more.
             recover(machine)
         join(machine, other)
