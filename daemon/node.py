@@ -97,7 +97,8 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
         # This node's own times only grow, however wrong the clock was or is.
         clock = Clock(await database.read(lambda db: max(changes.last_hlc_of(db, it) for it in (identity, origin))))
         clock.witness(loaded.last_hlc)
-        chime.add(mirror_bell, embed_bell, bells.ordering, bells.knowledge)
+        # Who wrote may wait for the order.
+        chime.add(bells.ordering, bells.knowledge, mirror_bell, embed_bell)
         pipeline = Pipeline(identity, clock, Commits(in_use, tails), origin)
         swarm = await stack.enter_async_context(
             Swarm(config, key, database, pipeline, Intake(pipeline, loaded.topics), bells)

@@ -17,6 +17,7 @@ from hiveminddb.daemon.admission import admitted
 from hiveminddb.daemon.births import Births
 from hiveminddb.daemon.defaults import NO_DEFAULTS, Defaults, defaults_of
 from hiveminddb.daemon.entries import Author, NewEntry
+from hiveminddb.daemon.fresh import Fresh
 from hiveminddb.daemon.projection import HEAD, Life, project
 from hiveminddb.errors import Corrupt
 from hiveminddb.model import Action, Change, DocumentId, NodeId
@@ -60,6 +61,7 @@ class Pipeline:
     def __init__(self, node: NodeId, clock: Clock, watcher: Watcher, origin: NodeId | None = None) -> None:
         self.node, self.origin = node, origin or node
         self.clock = clock
+        self.fresh = Fresh()
         self._watcher = watcher
         self._silent = False
         self._defaults: OrderedDict[str, Defaults] = OrderedDict()
@@ -74,6 +76,7 @@ class Pipeline:
             changes.append(self._change(counter + place, id, "add", entry.author, update, entry.written_at))
             fields = {name: value for name, value in entry.fields.items() if value is not None}
             new.append(Content(entry.text, fields))
+        tx.after_commit(partial(self.fresh.put, changes))
         return self.put_new(tx, changes, tx.append_new(changes), new)
 
     def put_new(
@@ -113,6 +116,7 @@ class Pipeline:
         change = self._change(tx.next_counter(self.origin), DocumentId(row.id), action, author, update)
         n = tx.append_change(change)
         assert isinstance(n, int), "a change of our own follows the one before"
+        tx.after_commit(partial(self.fresh.put, [change]))
         return self.absorb(tx, n, change) or row
 
     def absorb(self, tx: Transaction, n: int, change: Change) -> MemoryRow | None:

@@ -53,6 +53,10 @@ class Surroundings(Protocol):
         """Under which this node's changes are made."""
         ...
 
+    def fresh(self, origin: NodeId, counter: int) -> Sequence[Change] | None:
+        """The changes of an origin after a counter; None where they must be looked up."""
+        ...
+
     def has_quorum(self) -> bool: ...
 
     def leads(self) -> bool: ...
@@ -174,7 +178,9 @@ class Ordering:
         if not line.under_way:
             line.proposed = ordered if line.is_stale(ordered) else max(line.proposed, ordered)
         while len(line.under_way) < MOST_UNDER_WAY:
-            pending = await self._database.read(partial(_pending, origin, line.proposed))
+            pending = self._around.fresh(origin, line.proposed)
+            if pending is None:
+                pending = await self._database.read(partial(_pending, origin, line.proposed))
             if not pending or not self._start(line, pending):
                 return
 

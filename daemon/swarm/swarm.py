@@ -347,6 +347,10 @@ class Swarm:
         """Under which this node's changes are made."""
         return self._pipeline.origin
 
+    def fresh(self, origin: NodeId, counter: int) -> Sequence[Change] | None:
+        """The changes of an origin after a counter; None where they must be looked up."""
+        return self._pipeline.fresh.following(origin, counter)
+
     def has_quorum(self) -> bool:
         """Whether an order can be decided now, here or through a voter."""
         return self._council.has_quorum or (

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from hiveminddb.daemon.commits import Bell
+from hiveminddb.daemon.fresh import Fresh
 from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.commands import Changes
 from hiveminddb.daemon.swarm.ordering import Ordering
-from hiveminddb.model import NodeId
+from hiveminddb.model import Change, NodeId
 from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
 from hiveminddb.store.transaction import Transaction
@@ -27,10 +28,14 @@ class Around:
 
     def __init__(self, me: NodeId, leads: bool) -> None:
         self._me, self._leads = me, leads
+        self.kept = Fresh()
         self.proposed: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
 
     def origin(self) -> NodeId:
         return self._me
+
+    def fresh(self, origin: NodeId, counter: int) -> Sequence[Change] | None:
+        return self.kept.following(origin, counter)
 
     def has_quorum(self) -> bool:
         return True
