@@ -81,6 +81,16 @@ async def test_a_voter_that_does_not_lead_proposes_its_own_alone(tmp_path: Path)
     assert await proposed_by(VOTER, False, tmp_path, 2) == {(VOTER, 1), (VOTER, 2)}
 
 
+async def test_what_is_in_memory_is_proposed_without_the_database(tmp_path: Path) -> None:
+    around, bell = Around(VOTER, False), Bell()
+    async with Database(tmp_path / "x.db") as database:
+        await database.write(lambda tx: tx.set_sole(False))
+        async with Ordering(VOTER, database, around, around, bell), asyncio.timeout(180):
+            around.kept.put([change(VOTER, 1), change(VOTER, 2)])
+            bell.ring()
+            assert [await around.proposed.get() for _ in range(2)] == [(VOTER, 1), (VOTER, 2)]
+
+
 async def test_a_change_has_its_place_before_the_database_has_it(tmp_path: Path) -> None:
     around = Around(VOTER, False)
     async with Database(tmp_path / "x.db") as database:
