@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hiveminddb.vault import markdown
-from hiveminddb.vault.difference import addition, distance, keeps_old_site, similarity
+from hiveminddb.vault.difference import addition, distance, keeps_old_site, new_words, similarity
 
 NO_BASE = -1
 # From this on an entry is taken for an edited one of the same heading.
@@ -76,6 +76,7 @@ class Shown:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.words = f" {' '.join(text.split())} "
         self.pieces = set(markdown.pieces(text))
         self._headed: defaultdict[str, list[str]] = defaultdict(list)
         for piece in self.pieces:
@@ -137,6 +138,8 @@ def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) 
     rewritten = [(known[document], it) for document in both for it in newer[document] - {known[document]}]
     if any(_is_new(it, shown, known) or _is_news(addition(old, it), shown.text, known) for old, it in rewritten):
         return True
+    if any(_are_news(new_words(old, it), shown.words, known) for old, it in rewritten):
+        return True
     added = {it for document in newer.keys() - known.keys() for it in newer[document]}
     return any(shown.has(it, known.values()) for it in added if markdown.heading_time(it))
 
@@ -149,6 +152,14 @@ def _is_new(entry: str, shown: Shown, known: Mapping[str, str]) -> bool:
 def _is_news(passage: str, text: str, known: Mapping[str, str]) -> bool:
     """True for a passage in the text, too long to be typed twice, that is in none of the known entries."""
     return len(passage) >= BEGINNING and passage in text and not any(passage in it for it in known.values())
+
+
+def _are_news(passages: Sequence[str], words: str, known: Mapping[str, str]) -> bool:
+    """True for words that were put in at several places, and all are in the text at theirs: nobody types that twice."""
+    if len(passages) < 2 or sum(map(len, passages)) < BEGINNING:
+        return False
+    before = [f" {' '.join(it.split())} " for it in known.values()]
+    return all(f" {it} " in words and not any(f" {it} " in other for other in before) for it in passages)
 
 
 def _keeps_old(older: Base, newer: Base, text: str) -> bool:

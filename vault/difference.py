@@ -93,6 +93,15 @@ def addition(old: str, new: str) -> str:
     return new[start : len(new) - end].strip()
 
 
+def new_words(old: str, new: str) -> list[str]:
+    """The runs of words that `new` has more than `old`, each behind the word before it; none for very long texts."""
+    a, b = old.split(), new.split()
+    if len(a) * len(b) > OPCODES_PRODUCT:
+        return []
+    runs = (op for op in Indel.opcodes(a, b) if op.tag == "insert")
+    return [" ".join(b[max(0, op.dest_start - 1) : op.dest_end]) for op in runs]
+
+
 def similarity(a: str, b: str) -> float:
     """0 (unrelated) to 1 (equal), by words or, for scripts without spaces, by characters; long texts by a sample."""
     a, b = _sample(a), _sample(b)

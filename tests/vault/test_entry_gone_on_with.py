@@ -18,3 +18,14 @@ def test_a_text_that_goes_on_with_the_last_entry_was_made_from_the_one_that_has_
     assert choose([begun, before], render(KNOWN) + HEADING + "by a slow program\n\n") == 0
     half = Base(7, "late", [*KNOWN, Entry("c", HEADING + "by a")])
     assert choose([half, before], render(KNOWN) + HEADING + "by a slow program, in the end\n\n") == 0
+
+
+def test_words_put_in_at_several_places_tell_that_the_text_with_them_was_seen() -> None:
+    gone = Entry("b", "## 2026-01-02 10:00:00 UTC\n\na longer entry, that the author has had enough of by now\n\n")
+    old = Entry("a", "## 2026-01-01 10:00:00 UTC\n\none word for the first line\n\nand one for the second\n\n")
+    edited = Entry("a", old.text.replace("one word", "another word").replace("second", "second tk1"))
+    before = Base(3, "disk", [KNOWN[0], old])
+    saved = Base(7, "late", [KNOWN[0], edited, gone])
+    newest = Base(9, "mirror", [KNOWN[0], old, gone, Entry("d", "## 2026-01-04 10:00:00 UTC\n\nby an agent\n\n")])
+    text = render([KNOWN[0], edited]).replace("first line", "first line tk2")
+    assert choose([newest, saved, before], text) == 1
