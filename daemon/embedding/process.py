@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import subprocess
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import hiveminddb
 from hiveminddb.daemon.embedding import frames as frames
@@ -25,6 +27,14 @@ class Deadlines:
     query: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    stdin: asyncio.WriteTransport
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader
+
+
 class EmbeddingProcess:
     """A child process that answers frames; `take` is given each answer and says whether more are due."""
 
@@ -32,50 +42,46 @@ class EmbeddingProcess:
         self._command = command
         self._deadlines = deadlines
         self._take = take
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: _Child | None = None
         self._clock = asyncio.timeout(None)
 
     @property
     def pid(self) -> int | None:
         """None while there is no child."""
-        return self._process.pid if self._process else None
+        return self._child.process.pid if self._child else None
 
     def send(self, request: frames.Embed) -> None:
         """Asks a living child; nothing is said to a dead one."""
-        if not self._process or not self._process.stdin:
+        if self._child is None:
             return
-        self._process.stdin.write(frames.frame(request))
+        self._child.stdin.write(frames.frame(request))
         if self._clock.when() is None:
             self._expect(True)
 
     async def live(self) -> str:
         """One child from birth to death, and why it died."""
-        pipe = asyncio.subprocess.PIPE
+        said: deque[str] = deque(maxlen=STDERR_KEPT)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment()
-            )
+            async with _started(self._command) as child:
+                drain = asyncio.create_task(_keep_last(child.stderr, said))
+                self._child = child
+                try:
+                    reason = await self._hear(child.stdout)
+                finally:
+                    self._child = None
+                    child.process.kill()
+                    await drain
         except OSError as error:
             return f"the embedding process did not start: {error}"
-        said: deque[str] = deque(maxlen=STDERR_KEPT)
-        drain = asyncio.create_task(_keep_last(process.stderr, said))
-        self._process = process
-        try:
-            reason = await self._hear(process)
-        finally:
-            self._process = None
-            drain.cancel()
-            await _end(process)
         last = "".join(said).strip().rpartition("\n")[2]
-        return reason or f"the embedding process ended with {process.returncode}{': ' if last else ''}{last}"
+        return reason or f"the embedding process ended with {child.process.returncode}{': ' if last else ''}{last}"
 
-    async def _hear(self, process: asyncio.subprocess.Process) -> str:
-        assert process.stdout is not None
+    async def _hear(self, stdout: asyncio.StreamReader) -> str:
         try:
             async with asyncio.timeout(self._deadlines.load) as self._clock:
                 while True:
-                    head = await process.stdout.readexactly(frames.LENGTH_BYTES)
-                    body = await process.stdout.readexactly(frames.length_of(head))
+                    head = await stdout.readexactly(frames.LENGTH_BYTES)
+                    body = await stdout.readexactly(frames.length_of(head))
                     self._expect(self._take(frames.answer(body)))
         except TimeoutError:
             return "the embedding process did not answer in time"
@@ -96,13 +102,38 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **one_thread, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
 
 
-async def _keep_last(stream: asyncio.StreamReader | None, kept: deque[str]) -> None:
-    while stream and (chunk := await stream.read(4096)):
-        kept.extend(chunk.decode(errors="replace"))
+@asynccontextmanager
+async def _started(command: Sequence[str]) -> AsyncIterator[_Child]:
+    """A child that is gone in the end. OSError where it does not start.
 
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    Not by the loop: uvloop forks and lets Python clean up in the fork, which closes the databases of all other threads
+    there, or waits for ever for a lock that one of them held.
+    """
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(  # noqa: ASYNC220 (returns once the other program has begun)
+        command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment()
+    )
+    assert process.stdin and process.stdout and process.stderr
+    ends: list[asyncio.BaseTransport] = []
+    try:
+        stdin, _ = await asyncio.get_running_loop().connect_write_pipe(asyncio.BaseProtocol, process.stdin)
+        ends.append(stdin)
+        stdout, stderr = await _reading(process.stdout, ends), await _reading(process.stderr, ends)
+        yield _Child(process, stdin, stdout, stderr)
+    finally:
         process.kill()
-    # Reads the pipes to their ends, so that their transports are closed.
-    await process.communicate()
+        for end in ends:
+            end.close()
+        await asyncio.to_thread(process.wait)
+
+
+async def _reading(pipe: IO[bytes], ends: list[asyncio.BaseTransport]) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    end, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    ends.append(end)
+    return reader
+
+
+async def _keep_last(stream: asyncio.StreamReader, kept: deque[str]) -> None:
+    while chunk := await stream.read(4096):
+        kept.extend(chunk.decode(errors="replace"))
