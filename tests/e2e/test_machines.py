@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,7 +153,12 @@ def settled(text: str) -> str:
 
 
 def files(desk: Desk) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in desk.place.vault.glob("*.md")}
+    found = {}
+    for path in desk.place.vault.glob("*.md"):
+        # One that has just been renamed is looked for again.
+        with suppress(FileNotFoundError):
+            found[path.name] = path.read_bytes()
+    return found
 
 
 def test_one_folder_on_two_machines_stays_one_whatever_is_done_to_it_apart(desks: tuple[Network, list[Desk]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bench.hands.world import quoted
@@ -31,8 +32,13 @@ def memories(machine: Machine) -> dict[str, Mapping[str, Any]]:
 
 def files(machine: Machine) -> dict[str, bytes]:
     """The vault."""
-    paths = (path for path in machine.vault.rglob("*.md") if ".hivemind" not in path.parts)
-    return {path.relative_to(machine.vault).as_posix(): path.read_bytes() for path in paths}
+    found = {}
+    for path in machine.vault.rglob("*.md"):
+        # One that has just been renamed is looked for again.
+        with suppress(FileNotFoundError):
+            if ".hivemind" not in path.parts:
+                found[path.relative_to(machine.vault).as_posix()] = path.read_bytes()
+    return found
 
 
 def assert_same(machines: Sequence[Machine]) -> None:
