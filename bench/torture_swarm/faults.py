@@ -67,8 +67,9 @@ class Faults:
                 machine.launch()
         for machine in self.lab.machines:
             machine.ready()
-        # A removal that failed may have been decided later.
-        for machine in self.lab.machines if self.membership is not None else ():
+        # Those that nobody could let in while too much was broken.
+        out = self.membership.since if self.membership else {}
+        for machine in [each for each in self.lab.machines if each.name in out]:
             if said := self._let_in_by_anybody(machine, LAST_TRIES):
                 self.ledger.problem(f"{machine.name} could not join again: {said}")
 
@@ -298,8 +299,9 @@ class Faults:
 
     def _let_in_by_anybody(self, machine: Machine, tries: int) -> str:
         """Why nobody could; empty where somebody did."""
-        said = "everybody else was busy"
+        said = "nobody could decide"
         for _ in range(tries):
+            time.sleep(0.5)
             for other in self._hosts(machine):
                 try:
                     self._let_in(machine, other)
@@ -313,14 +315,14 @@ class Faults:
         return said
 
     def _hosts(self, machine: Machine) -> list[Machine]:
-        """Those of the largest swarm that can decide: one that is out itself lets nobody in."""
-        sizes = {}
+        """Those of the largest swarm that can decide: one that is out itself, and alone, lets nobody in."""
+        sizes, least = {}, min(2, len(self.lab.machines) - 1)
         for other in self.lab.machines:
             if other is not machine and other.name not in self.busy:
                 with suppress(Down, Refused):
                     sizes[other.name] = size(other) if swarm_of(other)["quorum"] else 0
         most = max(sizes.values(), default=0)
-        return [other for other in self.lab.machines if most and sizes.get(other.name) == most]
+        return [other for other in self.lab.machines if most >= least and sizes.get(other.name) == most]
 
     @staticmethod
     def _let_in(machine: Machine, other: Machine) -> None:
