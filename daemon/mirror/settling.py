@@ -33,6 +33,9 @@ from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.held import NOTHING, Late
 from hiveminddb.vault.topics import Topics, topic_of
 
+# What a file is remembered to say that is about to be removed.
+NO_TEXT = digest_of("")
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -116,6 +119,7 @@ class Settler:
 
     def removed(self, tx: Transaction, todo: Todo) -> None:
         """The file of a topic without entries is gone."""
+        self.unwritten(tx, [todo])
         tx.drop_vault_file(todo.topic)
         self._topics.discard(todo.topic)
         _done(tx, todo.topic, todo.n)
@@ -159,6 +163,10 @@ class Settler:
         doubtful = _doubtful(tx, look.topic, known)
         if look.file is None:
             _forget(tx, doubtful)
+            if doubtful and doubtful.digest == NO_TEXT:
+                # Our own removal, cut off before it was recorded: nobody else took the file away.
+                tx.drop_vault_file(look.topic)
+                return None
             if known and not look.unchanged:
                 self._vanished(tx, look.topic)
                 return None
@@ -185,12 +193,12 @@ class Settler:
         if look.file is not None and not look.file.text.strip():
             _known(tx, look.topic, n, look.file)
         elif look.file is not None:
-            return Todo(look.topic, n, "", look.file.digest)
+            return _removal(tx, look.topic, n, look.file.digest)
         elif known is None or not look.unchanged:
             tx.drop_vault_file(look.topic)
             self._topics.discard(look.topic)
         elif history.file_text(tx.connection, look.topic, known.n):
-            return Todo(look.topic, n, "", known.digest)
+            return _removal(tx, look.topic, n, known.digest)
         _done(tx, look.topic, n)
         return None
 
@@ -203,6 +211,11 @@ class Settler:
         if not any(base.digest == present for base in file_bases(tx, look.topic)[:1]):
             tx.put_vault_base(VaultBase(look.topic, n, n, "disk", present), BASES_KEPT)
         _done(tx, look.topic, n)
+
+
+def _removal(tx: Transaction, topic: str, n: int, expected: str) -> Todo:
+    tx.put_vault_base(VaultBase(topic, n, n, "mirror", NO_TEXT), BASES_KEPT)
+    return Todo(topic, n, "", expected)
 
 
 def _arrival(topic: str, file: FileText, unread: bool) -> Arrival:

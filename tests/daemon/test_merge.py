@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hiveminddb.daemon.mirror.settling import Look
 from tests.daemon.island import Island, agree, islands, meet
 
 HEAD = "# notes\n\n"
@@ -288,3 +289,21 @@ def test_every_two_deeds_done_apart_lose_nothing_written(one: Deed, other: Deed,
             assert all(topic.startswith("renamed by") for topic in a.files)
         if {one, other} == {delete_file}:
             assert a.files == {}
+
+
+def test_a_mirror_killed_while_it_removed_a_file_does_not_take_it_for_a_persons_removal() -> None:
+    text = "# page\n\n## 2026-01-01 10:00\n\nwords\n"
+    with islands("a", "b") as (a, b):
+        a.save("page", text)
+        meet([a, b])
+        a.remove("page")
+        b.hear(a)
+        todo = b.write(lambda tx: b.settler.settle(tx, Look("page", unchanged=True)))
+        assert todo and not todo.text
+        # The file is gone, and the daemon with it; when it starts again it first hears that the file is back.
+        b.files.pop("page")
+        a.save("page", text)
+        b.hear(a)
+        b._settle("page", Look("page"))
+        assert len(b.living("page")) == len(a.living("page")) == 2
+        assert b.files["page"] == text
