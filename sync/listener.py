@@ -28,7 +28,7 @@ class Listener:
         self._context = context
         self._opened = opened
         self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._paused: asyncio.TimerHandle | None = None
         self._half_open: dict[asyncio.Task[None], None] = {}
 
     @property
@@ -40,28 +40,40 @@ class Listener:
         """The address with its actual port. Raises OSError where it is taken or not ours."""
         await self.close()
         self._socket = listening(address)
-        self._accepting = asyncio.create_task(self._accept(self._socket), name="links: accept")
+        self._resume()
         return Address(address.host, self.port)
 
     async def close(self) -> None:
-        tasks = [task for task in (self._accepting, *self._half_open) if task is not None]
+        if self._paused is not None:
+            self._paused.cancel()
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+        self._socket = self._paused = None
+        # A task cancelled before its first step would leave its socket to nobody.
+        await asyncio.sleep(0)
+        tasks = list(self._half_open)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = self._accepting = None
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, _ = await loop.sock_accept(listener)
-            except OSError as error:
-                log.warning("cannot accept error=%s", error)
-                await asyncio.sleep(_NO_DESCRIPTORS_PAUSE)
-                continue
-            self._welcome(accepted)
+    def _resume(self) -> None:
+        # Accepted by a coroutine, a connection is lost where that is cancelled just then.
+        if self._socket is not None:
+            asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            log.warning("cannot accept error=%s", error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            self._paused = loop.call_later(_NO_DESCRIPTORS_PAUSE, self._resume)
+            return
+        self._welcome(accepted)
 
     def _welcome(self, accepted: socket.socket) -> None:
         if len(self._half_open) >= MAX_HALF_OPEN:

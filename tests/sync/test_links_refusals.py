@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -292,3 +293,16 @@ async def test_a_peer_that_started_again_is_let_in_while_its_old_link_still_look
 def _strangers() -> Iterator[Peer]:
     while True:
         yield Peer()
+
+
+async def test_a_door_that_closes_while_somebody_knocks_leaves_no_socket_open() -> None:
+    for steps in range(100):
+        async with Peer().open() as one:
+            knocking = socket.socket()
+            knocking.setblocking(False)
+            with suppress(BlockingIOError):
+                knocking.connect((one.address.host, one.address.port))
+            for _ in range(steps % 4):
+                await asyncio.sleep(0)
+        knocking.close()
+    gc.collect()
