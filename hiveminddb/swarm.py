@@ -36,7 +36,11 @@ class SwarmNode:
 
 @dataclass(frozen=True, slots=True)
 class SwarmStatus:
-    """The swarm as this node sees it; `pending` counts its own changes that have no place in the order yet."""
+    """The swarm as this node sees it; `pending` counts its own changes that have no place in the order yet.
+
+    `swarm` is the id of the swarm, `epoch` that of its consensus: recovering the swarm begins another. Positions and
+    fencing tokens can be compared where both are the same.
+    """
 
     state: SwarmState
     seq: int | None = None
@@ -48,6 +52,8 @@ class SwarmStatus:
     quorum: bool = True
     pending: int = 0
     nodes: tuple[SwarmNode, ...] = ()
+    swarm: str = ""
+    epoch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

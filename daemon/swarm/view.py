@@ -98,6 +98,8 @@ class SwarmView:
             quorum=self._state() != "no_quorum",
             pending=sum(max(0, mine.get(it, 0) - ordered.get(it, 0)) for it in {self.me, self.origin()}),
             nodes=tuple(self._node(row, mine) for row in rows),
+            swarm=self.council.standing.swarm,
+            epoch=self.council.standing.epoch,
         )
 
     def _state(self) -> SwarmState:

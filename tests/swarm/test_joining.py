@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bench.lab.lab import Lab
 from bench.lab.machine import Machine, Refusal
-from bench.lab.swarm import form, id_of, invite, join, leave, remove, size, start, swarm_of, wait_for
+from bench.lab.swarm import consensus_of, form, id_of, invite, join, leave, remove, size, start, swarm_of, wait_for
 from tests.swarm.said import add, assert_same, contents, files, memories
 from tests.waiting import wait_until
 
@@ -111,7 +111,9 @@ def test_a_removed_machine_is_refused_at_once_and_may_be_let_in_again(loners: Sw
     assert "not for three" not in contents(three)
     assert "by three alone" not in contents(one)
     wait_for(lambda: swarm_of(three)["state"] == "alone", "three knows it")
+    assert consensus_of(three) != consensus_of(two) == consensus_of(one)
     join(three, one)
+    assert consensus_of(three) == consensus_of(two) == consensus_of(one)
     assert_same([one, two, three])
     assert sorted(contents(three)) == ["before", "by three alone", "not for three"]
 

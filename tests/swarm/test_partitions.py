@@ -101,8 +101,10 @@ def test_the_last_one_left_recovers_and_one_that_was_given_up_may_join_again(lab
     three.kill()
     wait_for(lambda: not swarm_of(one)["quorum"], "one knows that it is alone")
     add(one, "while there was no majority", ack="local")
+    before = swarm_of(one)
     recover(one)
     wait_for(lambda: bool(swarm_of(one)["quorum"]), "one decides alone")
+    assert swarm_of(one)["swarm"] == before["swarm"] and swarm_of(one)["epoch"] > before["epoch"]
     add(one, "after the recovery", ack="quorum")
     Claims(one).release("printer", token)
     assert Claims(one).lease("printer", "bob", 600.0) > token

@@ -15,16 +15,16 @@ def found(held: list[Held] | None = None, seen: list[Seen] | None = None) -> lis
     return list(decided_twice(Claimants(threading.Event(), Ledger(), held or [], seen or [])))
 
 
-def lease(holder: str, token: int, asked: float, until: float) -> Held:
-    return Held("printer", holder, token, asked, asked + 0.1, until)
+def lease(holder: str, token: int, asked: float, until: float, consensus: str = "one") -> Held:
+    return Held("printer", holder, token, asked, asked + 0.1, until, consensus)
 
 
 def read(version: int, asked: float, answered: float, value: str = "") -> Seen:
-    return Seen("config", version, value or f"v{version}", asked, answered, False, "h0")
+    return Seen("config", version, value or f"v{version}", asked, answered, False, "h0", "one")
 
 
 def write(version: int, asked: float, answered: float, value: str = "") -> Seen:
-    return Seen("config", version, value or f"v{version}", asked, answered, True, "h1")
+    return Seen("config", version, value or f"v{version}", asked, answered, True, "h1", "one")
 
 
 def test_leases_one_after_the_other_are_right() -> None:
@@ -36,12 +36,16 @@ def test_a_lease_granted_while_another_was_certainly_held_is_found() -> None:
 
 
 def test_a_lease_asked_for_before_the_other_ended_and_granted_after_it_is_right() -> None:
-    assert found([lease("ann", 1, 0, 2), Held("printer", "bob", 2, 1.5, 2.2, 4)]) == []
+    assert found([lease("ann", 1, 0, 2), Held("printer", "bob", 2, 1.5, 2.2, 4, "one")]) == []
 
 
 def test_one_token_for_two_and_a_token_that_is_less_than_an_earlier_one_are_found() -> None:
-    assert found([lease("ann", 1, 0, 1), Held("deploy", "bob", 1, 5, 6, 7)])
+    assert found([lease("ann", 1, 0, 1), Held("deploy", "bob", 1, 5, 6, 7, "one")])
     assert found([lease("ann", 5, 0, 1), lease("bob", 4, 5, 6)])
+
+
+def test_what_two_consensus_decided_is_not_compared() -> None:
+    assert found([lease("ann", 1, 0, 10), lease("bob", 1, 5, 7, "another")]) == []
 
 
 def test_a_read_that_began_after_a_set_was_answered_and_shows_less_is_found() -> None:
@@ -66,5 +70,5 @@ def test_any_history_of_a_register_that_happened_at_points_in_time_is_right(
     for moment, (is_write, before, after) in enumerate(operations):
         version += is_write
         if version:
-            seen.append(Seen("config", version, f"v{version}", moment - before, moment + after, is_write, "h0"))
+            seen.append(Seen("config", version, f"v{version}", moment - before, moment + after, is_write, "h0", "one"))
     assert found(seen=seen) == []
