@@ -81,6 +81,15 @@ def swarm_of(machine: Machine) -> Mapping[str, Any]:
     return status
 
 
+def consensus_of(machine: Machine) -> str:
+    """Which consensus decides for it now: what two of them decide is not of one order. Down where it does not say."""
+    try:
+        status = swarm_of(machine)
+    except Refused as refused:
+        raise Down(str(refused)) from refused
+    return f"{status['swarm']} {status['epoch']}"
+
+
 def size(machine: Machine) -> int:
     """How many nodes its swarm has."""
     return len(nodes_of(machine)) or 1

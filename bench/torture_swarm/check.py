@@ -12,7 +12,7 @@ from typing import Any
 from bench.hands.check import difference
 from bench.hands.ledger import tokens_in
 from bench.hands.world import Refused, quoted
-from bench.lab.swarm import settle
+from bench.lab.swarm import consensus_of, settle
 from bench.torture_swarm.crew import Crew, MachineWorld, memories_of
 
 SETTLED_WITHIN = 180.0
@@ -138,7 +138,8 @@ def _ordered(nodes: Sequence[Node], crew: Crew) -> Iterator[str]:
         yield from _differing(
             f"place in the order of {nodes[0].name} and {node.name}", _keyed(orders[0]), _keyed(order)
         )
-    for commit in crew.commits:
+    consensus = consensus_of(crew.worlds[0].machine)
+    for commit in [commit for commit in crew.commits if commit.consensus == consensus]:
         entry = orders[0].get(commit.seq)
         if entry is None or entry["document"] != commit.document:
             yield f"{commit.document} was answered position {commit.seq} on {commit.machine}, which is {entry}"

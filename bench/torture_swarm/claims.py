@@ -16,8 +16,7 @@ from typing import Any
 from bench.hands.ledger import Ledger
 from bench.hands.world import Down, Refused
 from bench.lab.machine import Machine, Refusal
-from bench.lab.swarm import Claims
-from bench.torture_swarm.membership import Membership
+from bench.lab.swarm import Claims, consensus_of
 
 LEASES = ("printer", "deploy", "stage")
 REGISTERS = ("config", "counter")
@@ -35,6 +34,7 @@ class Held:
     asked: float
     since: float
     until: float
+    consensus: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Seen:
     answered: float
     is_write: bool
     where: str
+    consensus: str
 
 
 @dataclass(slots=True)
@@ -58,7 +59,6 @@ class Claimants:
     ledger: Ledger
     held: list[Held] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    membership: Membership = field(default_factory=Membership)
 
     def lessee(self, machine: Machine, chance: random.Random, name: str) -> None:
         """Takes leases, renews them a few times, gives them back or forgets them."""
@@ -82,7 +82,7 @@ class Claimants:
             self.stop.wait(chance.choice([0.02, 0.1, 0.3, 0.6]))
 
     def _lease(self, claims: Claims, chance: random.Random, holder: str) -> None:
-        key, asked = chance.choice(LEASES), NOW()
+        key, consensus, asked = chance.choice(LEASES), consensus_of(claims.machine), NOW()
         try:
             token = claims.lease(key, holder, TTL)
         except Refusal as refusal:
@@ -90,13 +90,17 @@ class Claimants:
                 self.ledger.did("lease taken already")
                 return
             raise
-        mine = Held(key, holder, token, asked, NOW(), asked + TTL)
+        mine = Held(key, holder, token, asked, NOW(), asked + TTL, consensus)
+        if consensus_of(claims.machine) != consensus:
+            return
         self.held.append(mine)
         self.ledger.did("lease")
         for _ in range(chance.randint(0, 4)):
             self.stop.wait(chance.uniform(0.1, TTL * 0.7))
             asked = NOW()
             claims.renew(key, token)
+            if consensus_of(claims.machine) != consensus:
+                return
             mine.until = asked + TTL
             self.ledger.did("renew")
         if chance.random() < 0.7:
@@ -105,10 +109,14 @@ class Claimants:
             self.ledger.did("release")
 
     def _register(self, claims: Claims, chance: random.Random, value: str) -> None:
-        key, asked = chance.choice(REGISTERS), NOW()
+        machine = claims.machine
+        key, consensus, asked = chance.choice(REGISTERS), consensus_of(machine), NOW()
         version, old = claims.register(key)
+        read = Seen(key, version, old, asked, NOW(), False, machine.name, consensus)
+        if consensus_of(machine) != consensus:
+            return
         if version:
-            self.seen.append(Seen(key, version, old, asked, NOW(), False, claims.machine.name))
+            self.seen.append(read)
         self.ledger.did("register read")
         if chance.random() < 0.5:
             return
@@ -120,12 +128,16 @@ class Claimants:
                 self.ledger.did("register conflict")
                 return
             raise
-        self.seen.append(Seen(key, made, value, asked, NOW(), True, claims.machine.name))
-        self.ledger.did("register set")
+        written = Seen(key, made, value, asked, NOW(), True, machine.name, consensus)
+        if consensus_of(machine) == consensus:
+            self.seen.append(written)
+            self.ledger.did("register set")
 
     def _read(self, machines: Sequence[Machine], name: str) -> None:
         here, there = machines[0], machines[-1]
-        asked = NOW()
+        consensus = consensus_of(here)
+        if consensus_of(there) != consensus:
+            return
         text = f"read by all {self.ledger.token()} {name}"
         made = here.ask("POST", "/memories?ack=quorum", {"content": text, "topic": "read-by-all"})
         self.ledger.acknowledged(made["id"], made["topic"], text)
@@ -136,7 +148,7 @@ class Claimants:
             found = there.ask("GET", f"/memories/{made['id']}?consistency=linearizable")
         except Refusal as refusal:
             if refusal.status == 404:
-                if not any(self.membership.apart(each.name, asked, NOW()) for each in (here, there)):
+                if all(consensus_of(each) == consensus for each in (here, there)):
                     self.ledger.problem(f"stale: {made['id']} of {here.name} is not on {there.name}: {refusal}")
                 return
             raise
@@ -147,12 +159,11 @@ class Claimants:
 
 def decided_twice(claimants: Claimants) -> Iterator[str]:
     """Everything that one consensus cannot have decided."""
-    apart = claimants.membership.apart
-    held = [it for it in claimants.held if not apart(it.holder.partition("/")[0], it.asked, max(it.since, it.until))]
-    yield from _two_holders(held)
-    seen = [it for it in claimants.seen if not apart(it.where, it.asked, it.answered)]
-    for key in REGISTERS:
-        yield from _out_of_line([it for it in seen if it.key == key])
+    for consensus in {it.consensus for it in claimants.held} | {it.consensus for it in claimants.seen}:
+        yield from _two_holders([it for it in claimants.held if it.consensus == consensus])
+        seen = [it for it in claimants.seen if it.consensus == consensus]
+        for key in REGISTERS:
+            yield from _out_of_line([it for it in seen if it.key == key])
 
 
 def _two_holders(held: Sequence[Held]) -> Iterator[str]:

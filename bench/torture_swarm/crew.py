@@ -18,6 +18,7 @@ from bench.hands.ledger import Ledger, Turns, tokens_in
 from bench.hands.person import Person
 from bench.hands.world import Down, Refused, World
 from bench.lab.machine import Machine, Refusal
+from bench.lab.swarm import consensus_of
 
 SHARED = [f"shared-{n}" for n in range(4)]
 FORGOTTEN = ["now-and-then-0", "now-and-then-1"]
@@ -58,7 +59,7 @@ class Commit:
     document: str
     seq: int
     machine: str
-    answered: float
+    consensus: str
 
 
 class SwarmCaller(Caller):
@@ -72,7 +73,9 @@ class SwarmCaller(Caller):
         return self.text()
 
     def _sent(self, body: object, path: str, contents: list[str]) -> None:
-        ack = self.chance.choice(["local", "local", "auto", "quorum"])
+        assert isinstance(self.world, MachineWorld)
+        machine, ack = self.world.machine, self.chance.choice(["local", "local", "auto", "quorum"])
+        consensus = "" if ack == "local" else consensus_of(machine)
         tokens = [token for content in contents for token in tokens_in(content)]
         try:
             answer = self.world.ask("POST", f"{path}?ack={ack}", body)
@@ -85,10 +88,9 @@ class SwarmCaller(Caller):
             self.world.ledger.acknowledged(memory["id"], memory["topic"], memory["content"])
             self._own.append(memory["id"])
         self.world.ledger.remove(removed)
-        if answer.get("seq") is not None and "id" in answer:
-            assert isinstance(self.world, MachineWorld)
-            self._commits.append(Commit(answer["id"], answer["seq"], self.world.machine.name, time.monotonic()))
         self.world.ledger.did(f"add ack={ack} {answer['status']}", "api", tokens)
+        if consensus and answer.get("seq") is not None and "id" in answer and consensus_of(machine) == consensus:
+            self._commits.append(Commit(answer["id"], answer["seq"], machine.name, consensus))
 
 
 class SwarmAppender(Appender):

@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from bench.hands.world import Down, Refused
 from bench.lab.lab import Lab
 from bench.lab.lan import sides
 from bench.lab.machine import Machine
-from bench.lab.swarm import id_of, join, leader, leave, nodes_of, recover, remove, size, swarm_of
+from bench.lab.swarm import leader, remove
 from bench.lab.wire import Way
-from bench.torture_swarm.membership import Membership
+from bench.torture_swarm.belonging import let_in, main_swarm
 
 STEPS = (0.3, 1.0, 2.0, 4.0)
 LASTING = (0.5, 1.5, 3.0, 6.0)
@@ -39,7 +38,7 @@ class Faults:
     chance: random.Random
     stop: threading.Event
     log: Path
-    membership: Membership | None
+    membership: bool
     # Machines whose daemon is not left alone just now, and what is to be undone when.
     busy: set[str] = field(default_factory=set)
     undo: list[tuple[float, str, Undo]] = field(default_factory=list)
@@ -68,10 +67,13 @@ class Faults:
         for machine in self.lab.machines:
             machine.ready()
         # Those that nobody could let in while too much was broken.
-        out = self.membership.since if self.membership else {}
-        for machine in [each for each in self.lab.machines if each.name in out]:
-            if said := self._let_in_by_anybody(machine, LAST_TRIES):
-                self.ledger.problem(f"{machine.name} could not join again: {said}")
+        said: list[str] = []
+        for _ in range(LAST_TRIES if self.membership else 0):
+            before, said = said, self._let_in_strays()
+            if not before and not said:
+                return
+            time.sleep(1.0)
+        self.ledger.problems += said
 
     def _possible(self) -> list[tuple[Callable[[], None], float]]:
         several = len(self.lab.machines) > 1
@@ -87,7 +89,7 @@ class Faults:
             processes += [(self._cut_power, 2), (self._fill, 0.7)]
         if all(machine.clock for machine in self.lab.machines):
             processes.append((self._turn_clock, 2))
-        if self.membership is not None and several:
+        if self.membership and several:
             processes.append((self._remove_and_rejoin, 0.7))
         return [*(network if several else []), *processes]
 
@@ -279,8 +281,6 @@ class Faults:
         if machine is None or not others:
             return
         by = self.chance.choice(others)
-        assert self.membership is not None
-        self.membership.goes(machine.name)
         try:
             remove(machine, by)
         except (Down, Refused, RuntimeError) as error:
@@ -292,48 +292,31 @@ class Faults:
         self._later(f"joins again {machine.name}", lambda: self._rejoin(machine))
 
     def _rejoin(self, machine: Machine) -> None:
-        """By a code of whoever can give one; the network is healed for that, people try again as well."""
+        """By a code of whoever can give one, and whoever else is out meanwhile; the network is healed for that."""
         self.lab.lan.heal()
-        self._let_in_by_anybody(machine, REJOIN_TRIES)
         self.busy.discard(machine.name)
-
-    def _let_in_by_anybody(self, machine: Machine, tries: int) -> str:
-        """Why nobody could; empty where somebody did."""
-        said = "nobody could decide"
-        for _ in range(tries):
+        for _ in range(REJOIN_TRIES):
             time.sleep(0.5)
-            for other in self._hosts(machine):
+            if not self._let_in_strays():
+                return
+
+    def _let_in_strays(self) -> list[str]:
+        """Who was out, each with what became of it: a removal that failed may have put out somebody later."""
+        idle = [machine for machine in self.lab.machines if machine.name not in self.busy]
+        main = main_swarm(idle)
+        if len(main) < min(2, len(self.lab.machines) - 1):
+            return ["nobody can decide"]
+        said = []
+        for machine in idle:
+            if machine not in main:
                 try:
-                    self._let_in(machine, other)
+                    let_in(machine, main[0])
                 except (Down, Refused, RuntimeError, ValueError) as error:
-                    said = str(error)
-                    time.sleep(0.5)
+                    said.append(f"{machine.name} could not join: {error}")
                 else:
-                    if self.membership is not None:
-                        self.membership.is_back(machine.name)
-                    return ""
+                    said.append(f"{machine.name} joined")
+                self._say(said[-1][:300])
         return said
-
-    def _hosts(self, machine: Machine) -> list[Machine]:
-        """Those of the largest swarm that can decide: one that is out itself, and alone, lets nobody in."""
-        sizes, least = {}, min(2, len(self.lab.machines) - 1)
-        for other in self.lab.machines:
-            if other is not machine and other.name not in self.busy:
-                with suppress(Down, Refused):
-                    sizes[other.name] = size(other) if swarm_of(other)["quorum"] else 0
-        most = max(sizes.values(), default=0)
-        return [other for other in self.lab.machines if most >= least and sizes.get(other.name) == most]
-
-    @staticmethod
-    def _let_in(machine: Machine, other: Machine) -> None:
-        if any(node["id"] == id_of(machine) for node in nodes_of(other)):
-            return
-        if size(machine) > 1 and swarm_of(machine)["quorum"]:
-            leave(machine)
-        elif size(machine) > 1:
-            # Put out while it was away, it does not know; those it belonged to answer it no more.
-            recover(machine)
-        join(machine, other)
 
 
 def resumed(machines: Sequence[Machine]) -> None:
