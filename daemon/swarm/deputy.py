@@ -115,10 +115,14 @@ class Deputy:
                 return await self._barrier()
             case Look():
                 self.peer_up(node)
-            case Farewell(swarm=swarm):
-                if swarm == self._council.standing.swarm:
-                    self.on_farewell()
+            case Farewell() if self._concerns(question):
+                self.on_farewell()
         return Done()
+
+    def _concerns(self, farewell: Farewell) -> bool:
+        standing = self._council.standing
+        told = (farewell.epoch, farewell.step)
+        return farewell.swarm == standing.swarm and told > (standing.epoch, self._machine.applied)
 
     async def _state(self, question: AskState) -> StateAnswer:
         standing, step, term = self._council.standing, self._machine.applied, self._machine.term

@@ -35,9 +35,14 @@ class AskBarrier(msgspec.Struct, frozen=True, array_like=True, tag="barrier"):
 
 
 class Farewell(msgspec.Struct, frozen=True, array_like=True, tag="farewell"):
-    """The node asked is no member of that swarm any more; who stands in another takes no notice."""
+    """The node asked is no member of that swarm since that step of its machine.
+
+    Who stands in another swarm takes no notice, nor who has come further: it was let in again since.
+    """
 
     swarm: str
+    epoch: str
+    step: int
 
 
 class Look(msgspec.Struct, frozen=True, array_like=True, tag="look"):

@@ -154,7 +154,8 @@ class Swarm:
         self.claims = Claims(database, self._deputy, self._machine)
         self._address_book = AddressBook(database)
         self._sightings = Sightings(self._links)
-        self._parting: frozenset[NodeId] = frozenset()
+        # Nodes that were removed, and at which step.
+        self._parting: dict[NodeId, int] = {}
         self.exchange = VectorExchange(self.me, database, Channelled(self._links, Channel.VECTORS))
         self._view = SwarmView(
             self.me, config.name, self._members, database, self._council, self._sightings, self._links,
@@ -264,8 +265,9 @@ class Swarm:
 
     def _on_directory(self, taken: Sequence[Taken]) -> None:
         """Steps that changed it; none where another state took its place."""
-        removed = (one.command for one in taken if one.result.outcome == "done")
-        self._parting |= {NodeId(command.node) for command in removed if isinstance(command, RemoveMember)}
+        for one in taken:
+            if isinstance(one.command, RemoveMember) and one.result.outcome == "done":
+                self._parting[NodeId(one.command.node)] = one.step
         self._errands.run(self._members.reload())
 
     def _on_members(self, gone: frozenset[NodeId]) -> None:
@@ -278,9 +280,9 @@ class Swarm:
 
     async def _renewed(self, gone: frozenset[NodeId]) -> None:
         # A node that leaves sees all others go: they are not told so.
-        parting, self._parting = gone & self._parting, self._parting - gone
-        for node in parting:
-            await self._tell(node, Farewell(self._council.standing.swarm))
+        standing = self._council.standing
+        for node in gone & self._parting.keys():
+            await self._tell(node, Farewell(standing.swarm, standing.epoch, self._parting.pop(node)))
         self._links.refresh()
         self._bells.knowledge.ring()
         await self._be_reachable()

@@ -16,7 +16,7 @@ from hiveminddb.daemon.swarm.deputy import Deputy
 from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.members import Members
 from hiveminddb.daemon.swarm.news import News
-from hiveminddb.daemon.swarm.questions import AskDecision, AskState, DecisionAnswer, StateAnswer
+from hiveminddb.daemon.swarm.questions import AskDecision, AskState, DecisionAnswer, Farewell, StateAnswer
 from hiveminddb.daemon.swarm.standing import Standing, alone, learning
 from hiveminddb.errors import NoQuorum
 from hiveminddb.model import NodeId
@@ -58,6 +58,7 @@ class Lines:
 @dataclass
 class Node:
     council: Council
+    machine: Machine
     deputy: Deputy
 
     async def state(self, swarm: str, epoch: str) -> StateAnswer:
@@ -80,7 +81,7 @@ async def node(stack: AsyncExitStack, folder: Path, standing: Standing, lines: L
     machine = await stack.enter_async_context(Machine(database, absorb))
     council = await stack.enter_async_context(Council(ME, folder, standing, machine, lines))
     deputy = await stack.enter_async_context(Deputy(members, database, council, machine, lines, News()))
-    return Node(council, deputy)
+    return Node(council, machine, deputy)
 
 
 async def test_a_state_is_told_to_those_of_the_same_swarm_that_are_of_an_earlier_epoch(
@@ -102,6 +103,26 @@ async def test_a_node_that_is_changing_its_swarm_tells_no_state(stack: AsyncExit
         turn.standing = alone(ME)
     assert not (await here.state(standing.swarm, EARLIER)).state
     assert (await here.state(turn.standing.swarm, EARLIER)).state
+
+
+async def test_who_was_let_in_again_takes_no_notice_of_an_earlier_farewell(
+    stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    standing = alone(ME)
+    here, heard = await node(stack, tmp_path, standing, Lines()), list[int]()
+    await here.deputy.decide(Release(new_id(), "key", 1))
+    now = here.machine.applied
+    assert now > 0
+    for swarm, epoch, step in (
+        (standing.swarm, standing.epoch, now),
+        (standing.swarm, EARLIER, 99),
+        ("another", standing.epoch, 99),
+        (standing.swarm, standing.epoch, 99),
+        (standing.swarm, "9" + standing.epoch[1:], 0),
+    ):
+        here.deputy.on_farewell = lambda step=step: heard.append(step)  # type: ignore[misc]
+        await here.deputy.answer(ONE, questions.encode(Farewell(swarm, epoch, step)))
+    assert heard == [99, 0]
 
 
 async def test_one_that_shall_not_vote_any_more_is_asked_too_and_last(stack: AsyncExitStack, tmp_path: Path) -> None:
