@@ -21,7 +21,7 @@ from hiveminddb.daemon.swarm.machine_state import State
 from hiveminddb.daemon.swarm.members import Members
 from hiveminddb.daemon.swarm.news import News
 from hiveminddb.daemon.swarm.questions import StateAnswer, Welcome
-from hiveminddb.daemon.swarm.standing import Standing, alone, is_epoch, later, learning, put_standing
+from hiveminddb.daemon.swarm.standing import Standing, alone, is_epoch, later, learning, put_origin, put_standing
 from hiveminddb.errors import Conflict, InvalidFrame, OutcomeUnknown, Unavailable
 from hiveminddb.model import NodeId
 from hiveminddb.store import directory, topic_files
@@ -95,6 +95,9 @@ class Citizenship:
         """Makes the guest a member; what it begins with. NoQuorum, Conflict."""
         if guest.nodes > 1 and guest.swarm != self._council.standing.swarm:
             raise Conflict(f"{guest.name} is in a swarm of {guest.nodes}", "`hmd swarm leave` there first")
+        if guest.node in self._members:
+            # It begins with an empty log, and must not count as one that has what it acknowledged before.
+            await self._let_go(guest.node)
         role = await self._deputy.decide(
             AddMember(commands.new_id(), guest.node, guest.key, guest.name[:100], "voter", guest.token)
         )
@@ -147,10 +150,36 @@ class Citizenship:
             return is_ours and self._me not in turn.voters and ahead
 
         await self._move(
-            lambda step, term: learning(said.swarm, said.epoch, step, term),
+            lambda step, term: learning(said.swarm, said.epoch, step, term, self._council.standing.barred),
             lambda tx: machine_state.write(tx, state, said.step, said.term),
             is_wanted,
         )
+
+    # -- a log that is older than what was acknowledged
+
+    async def bar(self, origin: NodeId) -> None:
+        """This node takes no part in its consensus until `clear`; nothing where it is alone."""
+        before = self._council.standing
+
+        def move(tx: Transaction) -> None:
+            tx.set_sole(False)
+            put_origin(tx, origin)
+
+        await self._move(
+            lambda step, term: learning(before.swarm, before.epoch, step, term, barred=True),
+            move,
+            lambda turn: bool(self._members.others) and turn.standing == before,
+        )
+
+    async def clear(self, voters: Sequence[NodeId] = ()) -> None:
+        """It takes part again: as one that the others may make a voter, or at once with these."""
+        before = self._council.standing
+        await self._move(
+            lambda step, term: Standing(before.swarm, before.epoch, tuple(voters), step, term),
+            lambda tx: None,
+            lambda turn: turn.standing == before and before.barred,
+        )
+        log.info("this node takes part in consensus again")
 
     # -- going
 

@@ -81,8 +81,10 @@ class Council:
 
     @property
     def voters_known(self) -> frozenset[NodeId]:
-        """Who decides; what others last told of it, where this node does not vote."""
-        return self.voters if self._me in self.voters else self.voters_told
+        """Who decides, or will, or did until a change is settled; as others told it, where this node does not vote."""
+        if self.view is None or self._me not in self.view.voters:
+            return self.voters_told
+        return self.view.voters | self.view.settled
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Turn]:
@@ -115,8 +117,8 @@ class Council:
         await self._sitting().transfer(node)
 
     def received(self, peer: NodeId, payload: bytes) -> None:
-        """A message of Raft's; lost while consensus is being formed anew, as any message may be."""
-        if self._consensus:
+        """A message of Raft's; lost while consensus is being formed anew, as any message may be, or while barred."""
+        if self._consensus and not self.standing.barred:
             self._consensus.received(peer, payload)
 
     def peer_up(self, peer: NodeId) -> None:

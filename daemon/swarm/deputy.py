@@ -142,7 +142,7 @@ class Deputy:
         if not isinstance(command, Claim | Membership):
             raise InvalidFrame("a command that nobody decides for another")
         result = await decided(self._council, self._machine, command)
-        return DecisionAnswer(result.outcome, result.number, result.text)
+        return DecisionAnswer(result.outcome, result.number, result.text, self._machine.applied)
 
     async def _barrier(self) -> BarrierAnswer:
         if not self.votes:
@@ -157,13 +157,13 @@ class Deputy:
         return await decided(self, self._machine, command)
 
     async def propose(self, command: bytes, timeout: float) -> int:  # noqa: ASYNC109 (Raft's own signature)
-        """See Consensus.propose. What a voter decides in this node's name has its result told, and no index here."""
+        """See Consensus.propose. Of what a voter decides in this node's name the step is one at which it was known."""
         if self.votes:
             return await self._council.propose(command, timeout)
         said = await self._ask_a_voter(AskDecision(command), DecisionAnswer)
         result = Result(said.outcome, said.number, said.text)  # type: ignore[arg-type]
         self._machine.answer({commands.decode(command).id: result})
-        return self._machine.applied
+        return said.step
 
     async def barrier(self) -> None:
         """Returns once all that was committed before the call can be read here; NoQuorum."""
@@ -217,10 +217,15 @@ class Deputy:
             for node in sorted(asked):
                 await self._learn(node)
 
+    async def state_of(self, node: NodeId) -> StateAnswer:
+        """What a linked node has come to; Unavailable, InvalidFrame."""
+        standing = self._council.standing
+        return await self._ask(node, AskState(standing.swarm, standing.epoch, self._machine.applied), StateAnswer)
+
     async def _learn(self, node: NodeId) -> None:
         swarm, epoch = self._council.standing.swarm, self._council.standing.epoch
         try:
-            said = await self._ask(node, AskState(swarm, epoch, self._machine.applied), StateAnswer)
+            said = await self.state_of(node)
         except (Unavailable, InvalidFrame) as error:
             log.debug("state not told node=%s reason=%s", node, error)
             return

@@ -64,11 +64,12 @@ class StateAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DecisionAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """The result of a command."""
+    """The result of a command, and a step at which it was known."""
 
     outcome: str
     number: int
     text: str
+    step: int
 
 
 class BarrierAnswer(msgspec.Struct, frozen=True, array_like=True):

@@ -18,7 +18,7 @@ from hiveminddb.store.database import Connection
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import meta
 
-_KEY = "swarm.standing"
+_KEY, _ORIGIN = "swarm.standing", "swarm.origin"
 _ID_BYTES = 10
 _EPOCH = re.compile(r"[0-9]{8}-[0-9a-f]{20}")
 
@@ -26,7 +26,8 @@ _EPOCH = re.compile(r"[0-9]{8}-[0-9a-f]{20}")
 class Standing(msgspec.Struct, frozen=True):
     """`swarm` is the swarm's id, `epoch` that of this consensus of it; voters and the step it began with.
 
-    Of two epochs of one swarm the greater was formed later; it begins with a number that counts up.
+    Of two epochs of one swarm the greater was formed later; it begins with a number that counts up. A node that is
+    `barred` does not know what it voted: it takes no part in this consensus until the others have let it go.
     """
 
     swarm: str
@@ -34,10 +35,11 @@ class Standing(msgspec.Struct, frozen=True):
     voters: tuple[NodeId, ...]
     index: int = 0
     term: int = 0
+    barred: bool = False
 
     def folder(self, data_dir: Path) -> Path:
         """Where the log of this consensus lies."""
-        return data_dir / "raft" / f"{self.epoch}-{self.index}"
+        return data_dir / "raft" / f"{self.epoch}-{self.index}{'-barred' if self.barred else ''}"
 
 
 def alone(me: NodeId, index: int = 0, term: int = 0) -> Standing:
@@ -45,9 +47,9 @@ def alone(me: NodeId, index: int = 0, term: int = 0) -> Standing:
     return Standing(secrets.token_hex(_ID_BYTES), _epoch(1), (me,), index, term)
 
 
-def learning(swarm: str, epoch: str, index: int, term: int) -> Standing:
+def learning(swarm: str, epoch: str, index: int, term: int, barred: bool = False) -> Standing:
     """A place in a swarm that others decide for, until they make this node a voter; its state is of that step."""
-    return Standing(swarm, epoch, (), index, term)
+    return Standing(swarm, epoch, (), index, term, barred)
 
 
 def later(standing: Standing, me: NodeId, index: int, term: int) -> Standing:
@@ -72,6 +74,16 @@ def standing_of(connection: Connection) -> Standing | None:
         return msgspec.json.decode(value, type=Standing) if value else None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Corrupt(f"unreadable standing in the swarm: {error}", "restore the data folder from a backup") from error
+
+
+def is_older_copy(connection: Connection, origin: NodeId) -> bool:
+    """Whether this node has begun another origin since it took part: its log may lack what it has acknowledged."""
+    return (meta(connection, _ORIGIN) or origin) != origin
+
+
+def put_origin(tx: Transaction, origin: NodeId) -> None:
+    """Under which this node takes part from now on."""
+    tx.set_meta(_ORIGIN, origin)
 
 
 def put_standing(tx: Transaction, standing: Standing) -> None:

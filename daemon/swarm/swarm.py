@@ -39,7 +39,16 @@ from hiveminddb.daemon.swarm.news import News
 from hiveminddb.daemon.swarm.ordering import Ordering
 from hiveminddb.daemon.swarm.questions import Farewell, Look
 from hiveminddb.daemon.swarm.reach import Face, Reach
-from hiveminddb.daemon.swarm.standing import Standing, alone, put_standing, standing_of
+from hiveminddb.daemon.swarm.regaining import Regaining
+from hiveminddb.daemon.swarm.standing import (
+    Standing,
+    alone,
+    is_older_copy,
+    learning,
+    put_origin,
+    put_standing,
+    standing_of,
+)
 from hiveminddb.daemon.swarm.unattended import Unattended
 from hiveminddb.daemon.swarm.vector_exchange import VectorExchange
 from hiveminddb.daemon.swarm.view import Sightings, SwarmView
@@ -49,6 +58,7 @@ from hiveminddb.store import directory
 from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
 from hiveminddb.store.directory import NodeRow
+from hiveminddb.store.machine import progress
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.address import Address
 from hiveminddb.sync.announcement import swarm_tag
@@ -145,6 +155,7 @@ class Swarm:
             self._key, config.name, self._members, database, self._council, self._machine, self._deputy, self,
             self._news,
         )  # fmt: skip
+        self._regaining = Regaining(self._members, self._council, self._deputy, self._citizenship, self._links)
         peer_addr = Address(config.peer_addr.host, config.peer_addr.port)
         peers = [Address(one.host, one.port) for one in config.peers]
         self._reach = Reach(self.me, self._links, peer_addr, config.chosen("peer_addr"), peers)
@@ -173,6 +184,7 @@ class Swarm:
         self._failing = asyncio.create_task(self._council.failed())
         stack.callback(self._failing.cancel)
         self._errands.run(supervised("lease clock", self._lease_clock.run))
+        self._errands.run(supervised("regaining", self._regaining.run))
         if self._swarm_key:
             await enter(Unattended(self._swarm_key.tag, self._home, self._joining))
         self._open_doors()
@@ -197,6 +209,13 @@ class Swarm:
         if directory.node(tx.connection, self.me) is None and standing.voters == (self.me,):
             key = self._key.public_key().public_bytes_raw()
             directory.put_node(tx.connection, NodeRow(self.me, key, self._config.name, "voter", 0))
+        if is_older_copy(tx.connection, self.origin()) and len(directory.nodes(tx.connection)) > 1:
+            at = progress(tx.connection)
+            standing = learning(standing.swarm, standing.epoch, at.step, at.term, barred=True)
+            tx.set_sole(False)
+            put_standing(tx, standing)
+            log.warning("this node's log is older than what it voted: it does not vote until the others let it")
+        put_origin(tx, self.origin())
         return standing
 
     # -- news, from one part to the others
@@ -223,6 +242,7 @@ class Swarm:
         self._council.peer_up(node)
         self._knowledge.peer_up(node)
         self._deputy.peer_up(node)
+        self._regaining.bell.ring()
         self.exchange.peer_up(node)
         self._bells.ordering.ring()
 
@@ -342,6 +362,8 @@ class Swarm:
 
         await self._database.write(begin)
         log.warning("this node's data is older than what it told others: a new origin begins origin=%s", self.origin())
+        await self._citizenship.bar(self.origin())
+        self._regaining.bell.ring()
 
     # -- what other parts see of this one
 

@@ -58,7 +58,10 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What this node knows of consensus. `has_quorum`: decisions can be had, as far as can be told from here."""
+    """What this node knows of consensus. `has_quorum`: decisions can be had, as far as can be told from here.
+
+    `voters` are those of its log; `settled` those of what it knows to be committed, which are others during a change.
+    """
 
     role: str
     leader: NodeId | None
@@ -66,6 +69,7 @@ class View:
     voters: frozenset[NodeId]
     commit: int
     has_quorum: bool
+    settled: frozenset[NodeId]
 
 
 class Consensus:
@@ -142,7 +146,8 @@ class Consensus:
     def view(self) -> View:
         replica, voter = self._replica, self._replica.voter
         term, commit = voter.engine.term, voter.engine.commit
-        return View(replica.role, voter.leader, term, voter.voters, commit, replica.has_quorum)
+        settled = voter.configuration.at(max(commit, voter.journal.base_index))
+        return View(replica.role, voter.leader, term, voter.voters, commit, replica.has_quorum, settled)
 
     @property
     def last(self) -> int:
@@ -361,7 +366,7 @@ class Consensus:
 
 
 def _without_commit(view: View) -> tuple[object, ...]:
-    return view.role, view.leader, view.term, view.voters, view.has_quorum
+    return view.role, view.leader, view.term, view.voters, view.has_quorum, view.settled
 
 
 def _end(error: BaseException) -> None:

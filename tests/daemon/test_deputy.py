@@ -52,7 +52,7 @@ class Lines:
         self.asked.append(peer)
         if peer not in self.voting:
             raise NoQuorum("the node asked does not vote", "try again in a moment")
-        return questions.encode(DecisionAnswer("done", 7, ""))
+        return questions.encode(DecisionAnswer("done", 7, "", 3))
 
 
 @dataclass

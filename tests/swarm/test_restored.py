@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from bench.lab.machine import Machine
-from bench.lab.swarm import form, start
+from bench.lab.lab import Lab
+from bench.lab.machine import Machine, Refusal
+from bench.lab.swarm import Claims, form, join, start, swarm_of, wait_for
 from tests.swarm.said import add, assert_same, contents
 
 Swarm = Callable[[int], Sequence[Machine]]
+
+
+def bring_back(machine: Machine, backup: Path, folders: Sequence[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder)
+        shutil.copytree(backup / folder.name, folder)
+
+
+def back_up(machine: Machine) -> Path:
+    backup = machine.folder / "backup"
+    for folder in (machine.data, machine.vault):
+        shutil.copytree(folder, backup / folder.name)
+    return backup
 
 
 @pytest.mark.parametrize("what", ["data", "data and vault"])
@@ -23,9 +38,7 @@ def test_a_machine_whose_data_is_brought_back_from_a_backup_loses_nothing_writte
     add(one, "before")
     assert_same([one, two])
     one.stop()
-    backup = one.folder / "backup"
-    for folder in (one.data, one.vault):
-        shutil.copytree(folder, backup / folder.name)
+    backup = back_up(one)
     start([one])
     since = [f"since {number}" for number in range(5)]
     for content in since:
@@ -33,9 +46,7 @@ def test_a_machine_whose_data_is_brought_back_from_a_backup_loses_nothing_writte
     assert_same([one, two])
     one.stop()
     two.stop()
-    for folder in (one.data, one.vault) if what == "data and vault" else (one.data,):
-        shutil.rmtree(folder)
-        shutil.copytree(backup / folder.name, folder)
+    bring_back(one, backup, (one.data, one.vault) if what == "data and vault" else (one.data,))
     start([one])
     for number in range(7):
         add(one, f"by the old copy {number}", ack="local")
@@ -50,3 +61,70 @@ def test_a_machine_whose_data_is_brought_back_from_a_backup_loses_nothing_writte
         assert len(contents(one)) == len(expected)
     add(one, "later")
     assert_same([one, two])
+
+
+def test_a_voter_brought_back_from_a_backup_decides_nothing_against_what_it_decided_since(
+    laboratory: Callable[[int], Lab],
+) -> None:
+    made = laboratory(3)
+    one, two, three = made.machines
+    form(made.machines)
+    add(one, "before")
+    assert_same(made.machines)
+    one.stop()
+    backup = back_up(one)
+    start([one])
+    wait_for(lambda: all(swarm_of(machine)["state"] == "together" for machine in made.machines), "one is back")
+    three.stop()
+    token = Claims(two).lease("printer", "ann", 600.0)
+    wait_for(lambda: swarm_of(one)["seq"] == swarm_of(two)["seq"] and swarm_of(one)["quorum"], "one has decided too")
+    one.stop()
+    two.stop()
+    bring_back(one, backup, (one.data, one.vault))
+    start([one, three])
+    wait_for(lambda: _linked(one) == _linked(three) == 2, "one and three see each other")
+    for machine in (one, three):
+        with pytest.raises(Refusal) as refused:
+            Claims(machine).lease("printer", "bob", 600.0)
+        assert refused.value.status == 503
+    start([two])
+    wait_for(lambda: all(_voters(machine) == 3 for machine in made.machines), "all three vote again")
+    with pytest.raises(Refusal) as refused:
+        Claims(one).lease("printer", "bob", 600.0)
+    assert refused.value.status == 409
+    Claims(three).release("printer", token)
+    two.stop()
+    assert Claims(one).lease("printer", "bob", 600.0) > token
+
+
+def test_a_voter_brought_back_as_it_was_before_it_joined_is_let_in_again(laboratory: Callable[[int], Lab]) -> None:
+    made = laboratory(3)
+    one, two, three = made.machines
+    start([one])
+    add(one, "alone")
+    one.stop()
+    backup = back_up(one)
+    form([two, three, one])
+    add(one, "together")
+    token = Claims(one).lease("printer", "ann", 600.0)
+    assert_same(made.machines)
+    one.stop()
+    bring_back(one, backup, (one.data, one.vault))
+    start([one])
+    add(one, "alone again")
+    join(one, two)
+    wait_for(lambda: all(_voters(machine) == 3 for machine in made.machines), "all three vote again")
+    assert_same(made.machines)
+    assert set(contents(three)) == {"alone", "together", "alone again"}
+    with pytest.raises(Refusal) as refused:
+        Claims(one).lease("printer", "bob", 600.0)
+    assert refused.value.status == 409
+    Claims(three).renew("printer", token)
+
+
+def _linked(machine: Machine) -> int:
+    return sum(node["online"] for node in swarm_of(machine)["nodes"])
+
+
+def _voters(machine: Machine) -> int:
+    return sum(node["role"] == "voter" for node in swarm_of(machine)["nodes"]) if swarm_of(machine)["quorum"] else 0
