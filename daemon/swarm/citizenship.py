@@ -13,6 +13,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hiveminddb.daemon.swarm import commands, machine_state, questions
+from hiveminddb.daemon.swarm.beginning import take_over
 from hiveminddb.daemon.swarm.commands import AddMember, RemoveMember, RenameMember
 from hiveminddb.daemon.swarm.council import Council, Turn
 from hiveminddb.daemon.swarm.deputy import Deputy
@@ -202,7 +203,7 @@ class Citizenship:
 
         def move(tx: Transaction) -> None:
             directory.replace_nodes(tx.connection, [me])
-            _take_over(tx)
+            take_over(tx)
 
         await self._move(lambda step, term: alone(self._me, step, term), move, lambda turn: bool(self._members.others))
         await self._until(lambda: self._council.leads, "this node does not lead its own swarm yet")
@@ -236,7 +237,7 @@ class Citizenship:
         def move(tx: Transaction) -> None:
             directory.replace_nodes(tx.connection, survivors)
             leap(tx)
-            _take_over(tx)
+            take_over(tx)
 
         before = self._council.standing
         await self._move(lambda step, term: later(before, self._me, step, term), move)
@@ -301,10 +302,3 @@ class Citizenship:
 
     def _row(self, node: NodeId) -> NodeRow:
         return self._members.named(node)
-
-
-def _take_over(tx: Transaction) -> None:
-    """This node alone decides from here on; positions that it has never learned of are given anew."""
-    if tx.order.known < tx.order.seq:
-        tx.order.leave()
-    tx.set_sole(True)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Self
 
 from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.standing import Standing
-from hiveminddb.errors import NoQuorum
+from hiveminddb.errors import Corrupt, NoQuorum
 from hiveminddb.model import NodeId
 from hiveminddb.sync.raft.consensus import Consensus, View, Wire
 
@@ -37,7 +37,17 @@ class Turn:
 class Council:
     """Open inside `async with`; `on_view` is called on every change of what consensus sees."""
 
-    def __init__(self, me: NodeId, data_dir: Path, standing: Standing, machine: Machine, wire: Wire) -> None:
+    def __init__(
+        self,
+        me: NodeId,
+        data_dir: Path,
+        standing: Standing,
+        machine: Machine,
+        wire: Wire,
+        without_log: Callable[[], Awaitable[Standing]],
+    ) -> None:
+        """`without_log` gives the standing to go on with where the log cannot be read."""
+        self._without_log = without_log
         self._me, self._data_dir, self._machine, self._wire = me, data_dir, machine, wire
         self.standing = standing
         self.voters_told: frozenset[NodeId] = frozenset()
@@ -47,7 +57,11 @@ class Council:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Self:
-        await self._form(self.standing)
+        try:
+            await self._form(self.standing)
+        except Corrupt as error:
+            log.error("the log of consensus cannot be read, another begins reason=%s", error.message)
+            await self._form(await self._without_log())
         return self
 
     async def __aexit__(

@@ -21,6 +21,7 @@ from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.swarm import questions
 from hiveminddb.daemon.swarm.address_book import AddressBook
+from hiveminddb.daemon.swarm.beginning import begin, begin_without_log
 from hiveminddb.daemon.swarm.citizenship import Citizenship
 from hiveminddb.daemon.swarm.claims import Claims
 from hiveminddb.daemon.swarm.commands import RemoveMember
@@ -40,25 +41,15 @@ from hiveminddb.daemon.swarm.ordering import Ordering
 from hiveminddb.daemon.swarm.questions import Farewell, Look
 from hiveminddb.daemon.swarm.reach import Face, Reach
 from hiveminddb.daemon.swarm.regaining import Regaining
-from hiveminddb.daemon.swarm.standing import (
-    Standing,
-    alone,
-    is_older_copy,
-    learning,
-    put_origin,
-    put_standing,
-    standing_of,
-)
+from hiveminddb.daemon.swarm.standing import Standing
 from hiveminddb.daemon.swarm.unattended import Unattended
 from hiveminddb.daemon.swarm.vector_exchange import VectorExchange
 from hiveminddb.daemon.swarm.view import Sightings, SwarmView
 from hiveminddb.errors import HiveMindError
 from hiveminddb.model import Change, NodeId
-from hiveminddb.store import directory
 from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
 from hiveminddb.store.directory import NodeRow
-from hiveminddb.store.machine import progress
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.address import Address
 from hiveminddb.sync.announcement import swarm_tag
@@ -141,8 +132,9 @@ class Swarm:
         self._machine = await enter(Machine(database, self._absorb))
         self._links = self._make_links(standing)
         self._council = Council(
-            self.me, config.data_dir, standing, self._machine, Channelled(self._links, Channel.RAFT)
-        )
+            self.me, config.data_dir, standing, self._machine, Channelled(self._links, Channel.RAFT),
+            self._begin_without_log,
+        )  # fmt: skip
         self._knowledge = Knowledge(
             database, self._take, Channelled(self._links, Channel.KNOWLEDGE), self._bells.knowledge, self.origin
         )
@@ -201,22 +193,11 @@ class Swarm:
         )  # fmt: skip
 
     def _begin(self, tx: Transaction) -> Standing:
-        """The standing this node had, or that of a new swarm of one."""
-        standing = standing_of(tx.connection)
-        if standing is None:
-            standing = alone(self.me)
-            put_standing(tx, standing)
-        if directory.node(tx.connection, self.me) is None and standing.voters == (self.me,):
-            key = self._key.public_key().public_bytes_raw()
-            directory.put_node(tx.connection, NodeRow(self.me, key, self._config.name, "voter", 0))
-        if is_older_copy(tx.connection, self.origin()) and len(directory.nodes(tx.connection)) > 1:
-            at = progress(tx.connection)
-            standing = learning(standing.swarm, standing.epoch, at.step, at.term, barred=True)
-            tx.set_sole(False)
-            put_standing(tx, standing)
-            log.warning("this node's log is older than what it voted: it does not vote until the others let it")
-        put_origin(tx, self.origin())
-        return standing
+        key = self._key.public_key().public_bytes_raw()
+        return begin(tx, NodeRow(self.me, key, self._config.name, "voter", 0), self.origin())
+
+    async def _begin_without_log(self) -> Standing:
+        return await self._database.write(lambda tx: begin_without_log(tx, self.me))
 
     # -- news, from one part to the others
 

@@ -37,7 +37,7 @@ _RECORD = struct.Struct(">BQQI")
 _BASE, _ENTRY, _CUT, _TERM = range(4)
 _FIRST_FRAME = len(_MAGIC) + _SALT_BYTES
 
-_HINT = "hmd swarm recover forms consensus anew; memories are not touched"
+_HINT = "start the daemon again: it begins another log; memories are not touched"
 
 
 class Storage(Protocol):

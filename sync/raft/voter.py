@@ -21,7 +21,7 @@ from hiveminddb.sync.raft.transport import Outbox
 
 log = logging.getLogger(__name__)
 
-_HINT = "hmd swarm recover forms consensus anew; memories are not touched"
+_HINT = "start the daemon again: it begins another log; memories are not touched"
 
 
 class Voter:

@@ -79,7 +79,11 @@ async def node(stack: AsyncExitStack, folder: Path, standing: Standing, lines: L
     members = Members(ME, database)
     await members.reload()
     machine = await stack.enter_async_context(Machine(database, absorb))
-    council = await stack.enter_async_context(Council(ME, folder, standing, machine, lines))
+
+    async def without_log() -> Standing:
+        raise NotImplementedError
+
+    council = await stack.enter_async_context(Council(ME, folder, standing, machine, lines, without_log))
     deputy = await stack.enter_async_context(Deputy(members, database, council, machine, lines, News()))
     return Node(council, machine, deputy)
 

@@ -1,4 +1,4 @@
-"""A machine's data is brought back from a backup: what was written since, here and elsewhere, is there in the end."""
+"""A machine's data is brought back from a backup, or a part of it is lost: whatever was written is there in the end."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_voter_brought_back_from_a_backup_decides_nothing_against_what_it_deci
             Claims(machine).lease("printer", "bob", 600.0)
         assert refused.value.status == 503
     start([two])
-    wait_for(lambda: all(_voters(machine) == 3 for machine in made.machines), "all three vote again")
+    wait_for(lambda: all(map(_is_one_of_three, made.machines)), "all three vote again")
     with pytest.raises(Refusal) as refused:
         Claims(one).lease("printer", "bob", 600.0)
     assert refused.value.status == 409
@@ -113,7 +113,7 @@ def test_a_voter_brought_back_as_it_was_before_it_joined_is_let_in_again(laborat
     start([one])
     add(one, "alone again")
     join(one, two)
-    wait_for(lambda: all(_voters(machine) == 3 for machine in made.machines), "all three vote again")
+    wait_for(lambda: all(map(_is_one_of_three, made.machines)), "all three vote again")
     assert_same(made.machines)
     assert set(contents(three)) == {"alone", "together", "alone again"}
     with pytest.raises(Refusal) as refused:
@@ -122,9 +122,54 @@ def test_a_voter_brought_back_as_it_was_before_it_joined_is_let_in_again(laborat
     Claims(three).renew("printer", token)
 
 
+def _gone(log: Path) -> None:
+    shutil.rmtree(log.parents[1])
+
+
+def _cut_short(log: Path) -> None:
+    log.write_bytes(log.read_bytes()[:20])
+
+
+@pytest.mark.parametrize("harm", [_gone, _cut_short])
+def test_a_machine_that_has_lost_its_log_of_consensus_starts_and_votes_again(
+    loners: Swarm, harm: Callable[[Path], None]
+) -> None:
+    machines = one, two, three = loners(3)
+    add(one, "alone")
+    one.stop()
+    harm(_log(one))
+    start([one])
+    add(one, "alone, without the log")
+    token = Claims(one).lease("printer", "ann", 600.0)
+    form(machines)
+    assert_same(machines)
+    two.stop()
+    harm(_log(two))
+    add(one, "meanwhile", ack="quorum")
+    start([two])
+    wait_for(lambda: all(map(_is_one_of_three, machines)), "all three vote again")
+    three.stop()
+    with pytest.raises(Refusal) as refused:
+        Claims(two).lease("printer", "bob", 600.0)
+    assert refused.value.status == 409
+    Claims(two).renew("printer", token)
+    add(two, "with two of three", ack="quorum")
+    start([three])
+    assert_same(machines)
+    assert set(contents(two)) == {"alone", "alone, without the log", "meanwhile", "with two of three"}
+
+
+def _log(machine: Machine) -> Path:
+    (found,) = (machine.data / "raft").rglob("journal")
+    return found
+
+
 def _linked(machine: Machine) -> int:
     return sum(node["online"] for node in swarm_of(machine)["nodes"])
 
 
-def _voters(machine: Machine) -> int:
-    return sum(node["role"] == "voter" for node in swarm_of(machine)["nodes"]) if swarm_of(machine)["quorum"] else 0
+def _is_one_of_three(machine: Machine) -> bool:
+    """Whether it votes, and knows that all do."""
+    status = swarm_of(machine)
+    votes = status["quorum"] and status["role"] != "learner"
+    return votes and [node["role"] for node in status["nodes"]] == ["voter"] * 3
