@@ -26,7 +26,7 @@ def begin(tx: Transaction, node: NodeId, file: str) -> NodeId:
     former, origin = meta(tx.connection, FILE), NodeId(meta(tx.connection, ORIGIN) or node)
     if file != former:
         tx.set_meta(FILE, file)
-    if former and file and file != former and tx.next_counter(origin) > 1:
+    if former and file and file != former:
         log.info("database is a copy, a new origin begins former=%s", origin)
         return renew(tx)
     return origin

@@ -44,9 +44,12 @@ def test_a_copy_of_a_database_begins_an_origin_of_its_own_and_keeps_it(island: I
     assert origin_of(island, "1") not in (ME, fresh)
 
 
-def test_a_copy_that_has_made_no_change_and_one_of_which_nothing_is_known_keep_theirs(island: Island) -> None:
+def test_a_copy_from_before_the_first_change_begins_an_origin_of_its_own_too(island: Island) -> None:
     origin_of(island, "1")
-    assert origin_of(island, "2") == ME
+    assert origin_of(island, "2") != ME
+
+
+def test_a_database_of_which_nothing_is_known_keeps_its_origin(island: Island) -> None:
     island.add("notes", "something")
     assert origin_of(island, "") == ME
     assert origin_of(island, "3") == ME
