@@ -140,6 +140,11 @@ def lacks(mine: Vector, theirs: Vector) -> bool:
     return any(counter > mine.get(origin, 0) for origin, counter in theirs.items())
 
 
+def missing(mine: Vector, theirs: Vector) -> int:
+    """How many changes `theirs` has that `mine` has not."""
+    return sum(max(0, counter - mine.get(origin, 0)) for origin, counter in theirs.items())
+
+
 def covers(vector: Vector, origin: NodeId, counter: int) -> bool:
     """Whether that change is among those known."""
     return vector.get(origin, 0) >= counter

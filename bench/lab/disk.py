@@ -7,6 +7,7 @@ not synchronised is lost, what was is there. Writes that a drive keeps in a cach
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import time
@@ -53,8 +54,13 @@ class Disk:
                 file.write(bytes(512))
 
     def relieve(self) -> None:
-        """Room again."""
+        """Room again, and so after a loss of power too."""
         (self.folder / BALLAST).unlink(missing_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         self._unmount()

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 # A voter is let go within a second or two, where there is a quorum.
 LET_GO_SECONDS = 15.0
+STILL_SECONDS = 0.25
 
 
 class Neighbourhood(Protocol):
@@ -98,7 +99,7 @@ class Citizenship:
             raise Conflict(f"{guest.name} is in a swarm of {guest.nodes}", "`hmd swarm leave` there first")
         if guest.node in self._members:
             # It begins with an empty log, and must not count as one that has what it acknowledged before.
-            await self._let_go(guest.node)
+            await self.remove(guest.node)
         role = await self._deputy.decide(
             AddMember(commands.new_id(), guest.node, guest.key, guest.name[:100], "voter", guest.token)
         )
@@ -191,7 +192,7 @@ class Citizenship:
         await self._let_go(self._me)
         if not self._is_left_to_decide():
             try:
-                await self._deputy.decide(RemoveMember(commands.new_id(), self._me))
+                await self._expel(self._me)
             except (OutcomeUnknown, Unavailable) as error:
                 # Who decided it may have hung up before it answered: this node's vote is gone, so it can go.
                 log.info("leaving unanswered reason=%s", error)
@@ -212,7 +213,7 @@ class Citizenship:
     async def remove(self, node: NodeId) -> None:
         """A member becomes a stranger; NoQuorum where that cannot be decided."""
         await self._let_go(node)
-        await self._deputy.decide(RemoveMember(commands.new_id(), node))
+        await self._expel(node)
         await self._members.reload()
 
     async def rename(self, name: str) -> None:
@@ -248,15 +249,31 @@ class Citizenship:
     # -- how
 
     async def _let_go(self, node: NodeId) -> None:
-        """The leader takes a node's vote from it."""
-        if node not in self._council.voters:
+        """The leader takes a node's vote from it; a node that does not vote itself cannot see when that is done."""
+        votes = self._deputy.votes
+        if votes and node not in self._council.voters:
             return
         row = self._row(node)
         await self._deputy.decide(AddMember(commands.new_id(), row.id, row.public_key, row.name, "learner"))
+        if not votes:
+            return
         await self._until(
             lambda: node not in self._council.voters or (node == self._me and self._is_left_to_decide()),
             f"{row.name} still votes",
         )
+
+    async def _expel(self, node: NodeId) -> None:
+        """Decides that a node is a member no longer; Conflict where it keeps its vote."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LET_GO_SECONDS
+        while True:
+            try:
+                await self._deputy.decide(RemoveMember(commands.new_id(), node))
+                return
+            except Conflict:
+                if loop.time() > end:
+                    raise
+            await asyncio.sleep(STILL_SECONDS)
 
     def _is_left_to_decide(self) -> bool:
         """Whether this node alone votes and nobody else is to: all others are on their way out as well."""

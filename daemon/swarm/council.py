@@ -18,7 +18,7 @@ from typing import Self
 
 from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.standing import Standing
-from hiveminddb.errors import Corrupt, NoQuorum
+from hiveminddb.errors import Corrupt, NoQuorum, StorageError
 from hiveminddb.model import NodeId
 from hiveminddb.sync.raft.consensus import Consensus, View, Wire
 
@@ -108,7 +108,7 @@ class Council:
         try:
             yield turn
         finally:
-            await self._form(turn.standing)
+            await self._form_anew(turn.standing)
 
     async def propose(self, command: bytes, timeout: float) -> int:  # noqa: ASYNC109 (Raft's own signature)
         """See Consensus.propose; NoQuorum at once where too few voters are linked, or it is being formed anew."""
@@ -162,10 +162,18 @@ class Council:
             raise NoQuorum("this node is changing its swarm", "try again in a moment")
         return self._consensus
 
+    async def _form_anew(self, standing: Standing) -> None:
+        try:
+            await self._form(standing)
+        except (StorageError, OSError) as error:
+            self._on_failure(error)
+            raise
+
     async def _form(self, standing: Standing) -> None:
+        # Durable already: whatever fails from here on, it holds.
+        self.standing = standing
         folder = standing.folder(self._data_dir)
         await asyncio.to_thread(_prepare, folder, standing)
-        self.standing = standing
         consensus = Consensus(
             self._me, folder, frozenset(standing.voters), self._machine, self._wire, epoch=standing.epoch
         )

@@ -16,7 +16,7 @@ from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.swarm import commands, questions
 from hiveminddb.daemon.swarm.claims import decided
-from hiveminddb.daemon.swarm.commands import Claim, Membership
+from hiveminddb.daemon.swarm.commands import Claim, Membership, RemoveMember
 from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.deciding import Result
 from hiveminddb.daemon.swarm.machine import Machine
@@ -35,7 +35,7 @@ from hiveminddb.daemon.swarm.questions import (
     StateAnswer,
 )
 from hiveminddb.daemon.swarm.standing import is_epoch
-from hiveminddb.errors import HiveMindError, InvalidFrame, NoQuorum, Unavailable
+from hiveminddb.errors import Conflict, HiveMindError, InvalidFrame, NoQuorum, Unavailable
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, commits
 from hiveminddb.store.database import Database
@@ -141,6 +141,7 @@ class Deputy:
             raise NoQuorum("the node asked does not vote", "try again in a moment")
         if not isinstance(command, Claim | Membership):
             raise InvalidFrame("a command that nobody decides for another")
+        self._check_vote_is_gone(command)
         result = await decided(self._council, self._machine, command)
         return DecisionAnswer(result.outcome, result.number, result.text, self._machine.applied)
 
@@ -153,8 +154,16 @@ class Deputy:
     # -- what this node wants of the swarm
 
     async def decide(self, command: Claim | Membership) -> Result:
-        """What became of a command; NoQuorum, OutcomeUnknown."""
+        """What became of a command; NoQuorum, OutcomeUnknown; Conflict where a member still votes that is to go."""
+        if self.votes:
+            self._check_vote_is_gone(command)
         return await decided(self, self._machine, command)
+
+    def _check_vote_is_gone(self, command: Claim | Membership) -> None:
+        # Put out with its vote, it could go on deciding, and the rest could not.
+        if isinstance(command, RemoveMember) and command.node in self._council.voters_known:
+            name = self._members.name_of(NodeId(command.node))
+            raise Conflict(f"{name} still votes", "try again once another machine has caught up with it")
 
     async def propose(self, command: bytes, timeout: float) -> int:  # noqa: ASYNC109 (Raft's own signature)
         """See Consensus.propose. Of what a voter decides in this node's name the step is one at which it was known."""

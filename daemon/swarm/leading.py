@@ -18,12 +18,15 @@ from hiveminddb.errors import Conflict, Unavailable
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, commits
 from hiveminddb.store.database import Database
-from hiveminddb.sync.antientropy import Vector, lacks
+from hiveminddb.sync.antientropy import Vector, missing
 
 log = logging.getLogger(__name__)
 
 # Nothing rings for a node that has caught up, or has been away for long.
 LOOK_SECONDS = 5.0
+
+# Changes that a node may lack that becomes a voter: while others write it never has all of them.
+READY_LAG = 256
 
 # A voter away for so long gives its vote to a node that is here.
 ABSENT_SECONDS = 600.0
@@ -82,9 +85,9 @@ class Leading:
             await self._decide_alone()
 
     async def _ready(self) -> set[NodeId]:
-        """Members that have all this node has: what a voter acknowledges must fit to what it has."""
+        """Members that have nearly all this node has: a voter keeps up, and what it lacks waits in its log."""
         mine = await self._database.read(changes.version_vector)
-        return {node for node, vector in self._sight.vectors().items() if not lacks(vector, mine)}
+        return {node for node, vector in self._sight.vectors().items() if missing(vector, mine) <= READY_LAG}
 
     def _absent(self) -> set[NodeId]:
         return {row.id for row in self._members.others if self._sight.away_for(row.id) > ABSENT_SECONDS}

@@ -18,7 +18,7 @@ from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.commands import Changes, Order
 from hiveminddb.daemon.swarm.queueing import Queue
-from hiveminddb.errors import Unavailable
+from hiveminddb.errors import StorageError, Unavailable
 from hiveminddb.model import Change, NodeId
 from hiveminddb.store import changes, commits
 from hiveminddb.store.commits import Run
@@ -201,7 +201,7 @@ class Ordering:
     async def _propose(self, line: _Line, command: Changes | Order) -> None:
         try:
             await self._proposer.propose(commands.encode(command), PROPOSE_SECONDS)
-        except Unavailable as error:
+        except (Unavailable, StorageError) as error:
             log.debug("not ordered yet upto=%d reason=%s", _last(command), error)
         finally:
             task = asyncio.current_task()

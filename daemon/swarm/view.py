@@ -16,7 +16,7 @@ from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.directory import NodeRow
 from hiveminddb.swarm import Role, SwarmNode, SwarmState, SwarmStatus
 from hiveminddb.sync.address import Address
-from hiveminddb.sync.antientropy import Have, Vector
+from hiveminddb.sync.antientropy import Have, Vector, missing
 
 
 class Lines(Protocol):
@@ -124,8 +124,8 @@ class SwarmView:
             online=is_me or row.id in self.lines.connected(),
             address=str(address) if address else None,
             last_seen=datetime.now(UTC) if is_me else self.sightings.last_seen(row.id),
-            lag=0 if is_me else _lacking(has.vector, mine) if has else None,
-            ahead=0 if is_me else _lacking(mine, has.vector) if has else None,
+            lag=0 if is_me else missing(has.vector, mine) if has else None,
+            ahead=0 if is_me else missing(mine, has.vector) if has else None,
             refuses=self.lines.refused(row.id),
         )
 
@@ -136,8 +136,3 @@ def _role(role: str) -> Role:
 
 def _known(connection: Connection) -> tuple[Vector, Vector, int]:
     return changes.version_vector(connection), commits.ordered_vector(connection), commits.last_seq(connection)
-
-
-def _lacking(mine: Vector, theirs: Vector) -> int:
-    """How many changes `theirs` has that `mine` has not."""
-    return sum(max(0, counter - mine.get(origin, 0)) for origin, counter in theirs.items())

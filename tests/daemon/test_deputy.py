@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hiveminddb.daemon.swarm import questions
-from hiveminddb.daemon.swarm.commands import Release, new_id
+from hiveminddb.daemon.swarm import commands, questions
+from hiveminddb.daemon.swarm.commands import Release, RemoveMember, new_id
 from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.deputy import Deputy
 from hiveminddb.daemon.swarm.machine import Machine
@@ -18,7 +18,7 @@ from hiveminddb.daemon.swarm.members import Members
 from hiveminddb.daemon.swarm.news import News
 from hiveminddb.daemon.swarm.questions import AskDecision, AskState, DecisionAnswer, Farewell, StateAnswer
 from hiveminddb.daemon.swarm.standing import Standing, alone, learning
-from hiveminddb.errors import NoQuorum
+from hiveminddb.errors import Conflict, NoQuorum
 from hiveminddb.model import NodeId
 from hiveminddb.store import directory
 from hiveminddb.store.database import Database
@@ -127,6 +127,16 @@ async def test_who_was_let_in_again_takes_no_notice_of_an_earlier_farewell(
         here.deputy.on_farewell = lambda step=step: heard.append(step)  # type: ignore[misc]
         await here.deputy.answer(ONE, questions.encode(Farewell(swarm, epoch, step)))
     assert heard == [99, 0]
+
+
+async def test_a_member_is_not_put_out_while_it_votes(stack: AsyncExitStack, tmp_path: Path) -> None:
+    here = await node(stack, tmp_path, alone(ME), Lines())
+    out = RemoveMember(new_id(), ME)
+    with pytest.raises(Conflict, match="still votes"):
+        await here.deputy.decide(out)
+    with pytest.raises(Conflict, match="still votes"):
+        await here.deputy.answer(ONE, questions.encode(AskDecision(commands.encode(out))))
+    assert (await here.deputy.decide(RemoveMember(new_id(), ONE))).outcome == "done"
 
 
 async def test_one_that_shall_not_vote_any_more_is_asked_too_and_last(stack: AsyncExitStack, tmp_path: Path) -> None:

@@ -118,6 +118,14 @@ def test_a_removed_machine_is_refused_at_once_and_may_be_let_in_again(loners: Sw
     assert sorted(contents(three)) == ["before", "by three alone", "not for three"]
 
 
+def test_the_only_machine_that_decides_is_put_out_once_another_can_decide(loners: Swarm) -> None:
+    one, two = loners(2)
+    join(two, one)
+    remove(one, two)
+    wait_for(lambda: swarm_of(one)["state"] == "alone" and swarm_of(two)["state"] == "alone", "both are alone")
+    assert add(one, "one goes on", ack="quorum") and add(two, "two goes on", ack="quorum")
+
+
 def test_a_machine_that_leaves_keeps_its_copy_and_goes_on_alone(loners: Swarm) -> None:
     one, two = loners(2)
     join(two, one)
