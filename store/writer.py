@@ -171,7 +171,7 @@ class Writer:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._counters = None
-        logger.error("event=commit_failed works=%d error=%s", len(jobs), error)
+        logger.error("event=commit_failed works=%d reason=%s", len(jobs), translated(error, self._path).message)
         for job in jobs:
             if job.error is None:
                 job.error = translated(error, self._path)
