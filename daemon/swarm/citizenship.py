@@ -222,6 +222,8 @@ class Citizenship:
         if result.outcome == "taken":
             raise Conflict(f"the name {name} belongs to {self._members.name_of(NodeId(result.text))}", "choose another")
         await self._members.reload()
+        # A learner hears of it a moment later, and would leave under its former name.
+        await self._until(lambda: self._members.own_name == name, "the new name is decided, and not known here yet")
 
     async def recover(self) -> None:
         """Consensus of this node and those linked with it, without the rest; Conflict where it is not needed."""

@@ -172,6 +172,7 @@ class Deputy:
         said = await self._ask_a_voter(AskDecision(command), DecisionAnswer)
         result = Result(said.outcome, said.number, said.text)  # type: ignore[arg-type]
         self._machine.answer({commands.decode(command).id: result})
+        self._bell.ring()
         return said.step
 
     async def barrier(self) -> None:
