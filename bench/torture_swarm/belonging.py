@@ -32,6 +32,9 @@ def main_swarm(machines: Sequence[Machine]) -> list[Machine]:
 
 def let_in(machine: Machine, host: Machine) -> None:
     """It joins the swarm of `host`. Raises Down, Refused; RuntimeError where it cannot, or does not know it is out."""
+    listed = {node["id"] for node in nodes_of(host)}
+    if id_of(machine) in listed and consensus_of(machine) == consensus_of(host):
+        raise RuntimeError(f"{machine.name} is of that swarm, and sees no majority just now")
     if size(machine) > 1:
         status = swarm_of(machine)
         if status["quorum"]:
