@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.supervision import supervised
+from hiveminddb.daemon.swarm import commands
+from hiveminddb.daemon.swarm.claims import decided
+from hiveminddb.daemon.swarm.commands import AddMember
 from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.members import Members
@@ -18,6 +21,7 @@ from hiveminddb.errors import Conflict, Unavailable
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, commits
 from hiveminddb.store.database import Database
+from hiveminddb.store.directory import NodeRow
 from hiveminddb.sync.antientropy import Vector, missing
 
 log = logging.getLogger(__name__)
@@ -26,7 +30,10 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
 
 # Changes that a node may lack that becomes a voter: while others write it never has all of them.
-READY_LAG = 256
+READY_LAG = 4096
+
+# A removal is over before that, or has failed.
+FORGIVEN_SECONDS = 60.0
 
 # A voter away for so long gives its vote to a node that is here.
 ABSENT_SECONDS = 600.0
@@ -53,6 +60,8 @@ class Leading:
         self._me = members.me
         self._members, self._database, self._council = members, database, council
         self._machine, self._sight, self._bell = machine, sight, bell
+        # Members that shall not vote any more, and since when this node sees that.
+        self._leaving: dict[NodeId, float] = {}
 
     async def __aenter__(self) -> Self:
         self.task = asyncio.create_task(supervised("leading", self._run))
@@ -81,8 +90,23 @@ class Leading:
             step = next_step(self._me, self._members.rows, voters, await self._ready(), self._absent())
         if step is not None:
             await self._take(step, voters)
+        elif kept := self._kept():
+            await self._forgive(kept)
         elif voters == {self._me}:
             await self._decide_alone()
+
+    def _kept(self) -> list[NodeRow]:
+        """Members that were to go, and are members still: whoever wanted that has failed."""
+        now, rows = asyncio.get_running_loop().time(), {row.id: row for row in self._members.rows}
+        leaving = [node for node, row in rows.items() if row.role == "learner"]
+        self._leaving = {node: self._leaving.get(node, now) for node in leaving}
+        return [rows[node] for node, since in self._leaving.items() if now - since >= FORGIVEN_SECONDS]
+
+    async def _forgive(self, kept: Sequence[NodeRow]) -> None:
+        for row in kept:
+            command = AddMember(commands.new_id(), row.id, row.public_key, row.name, "voter")
+            await decided(self._council, self._machine, command)
+            log.info("a removal that failed is forgotten node=%s", row.id)
 
     async def _ready(self) -> set[NodeId]:
         """Members that have nearly all this node has: a voter keeps up, and what it lacks waits in its log."""
