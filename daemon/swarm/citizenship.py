@@ -218,12 +218,16 @@ class Citizenship:
 
     async def rename(self, name: str) -> None:
         """This node's name; Conflict where another bears it."""
+
+        async def bears_it() -> bool:
+            return self._members.own_name == name
+
         result = await self._deputy.decide(RenameMember(commands.new_id(), self._me, name))
         if result.outcome == "taken":
             raise Conflict(f"the name {name} belongs to {self._members.name_of(NodeId(result.text))}", "choose another")
         await self._members.reload()
         # A learner hears of it a moment later, and would leave under its former name.
-        await self._until(lambda: self._members.own_name == name, "the new name is decided, and not known here yet")
+        await self._news.until(bears_it, LET_GO_SECONDS)
 
     async def recover(self) -> None:
         """Consensus of this node and those linked with it, without the rest; Conflict where it is not needed."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.hands.world import quoted
 from bench.lab.machine import Machine, Refusal
 from bench.lab.swarm import settle
+from tests.waiting import wait_until
+
+T = TypeVar("T")
 
 
 def add(machine: Machine, content: str, topic: str = "notes", ack: str = "auto") -> str:
@@ -54,3 +57,20 @@ def assert_same(machines: Sequence[Machine]) -> None:
         assert files(other) == files(first)
         theirs = [{**entry, "n": 0} for entry in other.ask("GET", "/changes?limit=1000")]
         assert sorted(theirs, key=lambda entry: entry["seq"]) == feed
+
+
+def decided(ask: Callable[[], T]) -> T:
+    """The answer; a swarm that cannot decide just now is asked again."""
+    answers: list[T] = []
+
+    def answered() -> bool:
+        try:
+            answers.append(ask())
+        except Refusal as refusal:
+            if refusal.status != 503:
+                raise
+            return False
+        return True
+
+    wait_until(answered)
+    return answers[0]

@@ -11,7 +11,7 @@ import pytest
 from bench.lab.lab import Lab
 from bench.lab.machine import Machine, Refusal
 from bench.lab.swarm import Claims, form, join, start, swarm_of, wait_for
-from tests.swarm.said import add, assert_same, contents
+from tests.swarm.said import add, assert_same, contents, decided
 
 Swarm = Callable[[int], Sequence[Machine]]
 
@@ -76,7 +76,7 @@ def test_a_voter_brought_back_from_a_backup_decides_nothing_against_what_it_deci
     start([one])
     wait_for(lambda: all(swarm_of(machine)["state"] == "together" for machine in made.machines), "one is back")
     three.stop()
-    token = Claims(two).lease("printer", "ann", 600.0)
+    token = decided(lambda: Claims(two).lease("printer", "ann", 600.0))
     wait_for(lambda: swarm_of(one)["seq"] == swarm_of(two)["seq"] and swarm_of(one)["quorum"], "one has decided too")
     one.stop()
     two.stop()
@@ -90,11 +90,11 @@ def test_a_voter_brought_back_from_a_backup_decides_nothing_against_what_it_deci
     start([two])
     wait_for(lambda: all(map(_is_one_of_three, made.machines)), "all three vote again")
     with pytest.raises(Refusal) as refused:
-        Claims(one).lease("printer", "bob", 600.0)
+        decided(lambda: Claims(one).lease("printer", "bob", 600.0))
     assert refused.value.status == 409
-    Claims(three).release("printer", token)
+    decided(lambda: Claims(three).release("printer", token))
     two.stop()
-    assert Claims(one).lease("printer", "bob", 600.0) > token
+    assert decided(lambda: Claims(one).lease("printer", "bob", 600.0)) > token
 
 
 def test_a_voter_brought_back_as_it_was_before_it_joined_is_let_in_again(laboratory: Callable[[int], Lab]) -> None:
@@ -106,7 +106,7 @@ def test_a_voter_brought_back_as_it_was_before_it_joined_is_let_in_again(laborat
     backup = back_up(one)
     form([two, three, one])
     add(one, "together")
-    token = Claims(one).lease("printer", "ann", 600.0)
+    token = decided(lambda: Claims(one).lease("printer", "ann", 600.0))
     assert_same(made.machines)
     one.stop()
     bring_back(one, backup, (one.data, one.vault))
@@ -117,9 +117,9 @@ def test_a_voter_brought_back_as_it_was_before_it_joined_is_let_in_again(laborat
     assert_same(made.machines)
     assert set(contents(three)) == {"alone", "together", "alone again"}
     with pytest.raises(Refusal) as refused:
-        Claims(one).lease("printer", "bob", 600.0)
+        decided(lambda: Claims(one).lease("printer", "bob", 600.0))
     assert refused.value.status == 409
-    Claims(three).renew("printer", token)
+    decided(lambda: Claims(three).renew("printer", token))
 
 
 def _gone(log: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_machine_that_has_lost_its_log_of_consensus_starts_and_votes_again(
     harm(_log(one))
     start([one])
     add(one, "alone, without the log")
-    token = Claims(one).lease("printer", "ann", 600.0)
+    token = decided(lambda: Claims(one).lease("printer", "ann", 600.0))
     form(machines)
     assert_same(machines)
     two.stop()
@@ -150,9 +150,9 @@ def test_a_machine_that_has_lost_its_log_of_consensus_starts_and_votes_again(
     wait_for(lambda: all(map(_is_one_of_three, machines)), "all three vote again")
     three.stop()
     with pytest.raises(Refusal) as refused:
-        Claims(two).lease("printer", "bob", 600.0)
+        decided(lambda: Claims(two).lease("printer", "bob", 600.0))
     assert refused.value.status == 409
-    Claims(two).renew("printer", token)
+    decided(lambda: Claims(two).renew("printer", token))
     add(two, "with two of three", ack="quorum")
     start([three])
     assert_same(machines)
