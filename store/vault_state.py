@@ -72,6 +72,17 @@ def vault_bases(connection: apsw.Connection, topic: str) -> list[VaultBase]:
     ]
 
 
+def removals(connection: apsw.Connection, digest: str) -> list[str]:
+    """Topics whose file the mirror began to remove, remembered as a base of that digest, and has not recorded."""
+    rows = connection.execute(
+        "SELECT f.topic FROM vault_files f JOIN vault_bases b ON b.topic = f.topic AND b.n > f.n"
+        " WHERE b.by = 'mirror' AND b.digest = ?"
+        " AND b.n = (SELECT max(n) FROM vault_bases WHERE topic = f.topic)",
+        (digest,),
+    )
+    return [topic for (topic,) in rows]
+
+
 def count_files(connection: apsw.Connection) -> int:
     """How many files agree with their documents, or did when last looked at."""
     return int(connection.execute("SELECT count(*) FROM vault_files").get)

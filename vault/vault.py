@@ -50,10 +50,13 @@ class Vault:
         """What may have changed, for as long as somebody listens."""
         return self._watcher.batches()
 
-    def scan(self, known: Collection[str]) -> dict[str, Stat]:
-        """Every topic file there is; `known` are the topics that had one. Sets `stopped` when their lack is no wish."""
+    def scan(self, known: Collection[str], going: Collection[str] = ()) -> dict[str, Stat]:
+        """Every topic file there is; `known` are the topics that had one. Sets `stopped` when their lack is no wish.
+
+        Those `going` were about to be removed by the mirror itself, and are not missed.
+        """
         try:
-            found = self._found(known)
+            found = self._found(known, going)
         except OSError as error:
             self.stopped = f"the vault folder cannot be used: {self.root}: {error.strerror}"
             return {}
@@ -71,7 +74,7 @@ class Vault:
         self._believed = True
         log.info("vault accepted folder=%s choice=%s", self.root, choice)
 
-    def _found(self, known: Collection[str]) -> _Scan | None:
+    def _found(self, known: Collection[str], going: Collection[str]) -> _Scan | None:
         self.stopped = self._missing(known)
         if self.stopped:
             return None
@@ -80,7 +83,7 @@ class Vault:
         found = _Scan(self.root)
         self.refused = found.refused
         self._watcher.knows_folders(found.devices)
-        self.stopped = self._lost(known, found)
+        self.stopped = self._lost(known, going, found)
         if self.stopped:
             return None
         self._believed = True
@@ -98,7 +101,7 @@ class Vault:
             return f"another vault is in the folder: {self.root}"
         return ""
 
-    def _lost(self, known: Collection[str], found: _Scan) -> str:
+    def _lost(self, known: Collection[str], going: Collection[str], found: _Scan) -> str:
         """Why the files that are not there may be wanted."""
         if "." in found.refused:
             return f"the vault folder {found.refused['.']}: {self.root}"
@@ -106,7 +109,7 @@ class Vault:
             if device != self._devices[""] and found.devices.get(folder) != device:
                 return f"a disk inside the vault is not mounted any more: {folder}"
         had = set(known)
-        gone, new = len(had - found.files.keys()), len(found.files.keys() - had)
+        gone, new = len(had.difference(found.files, going)), len(found.files.keys() - had)
         if not self._believed and deleted_in_bulk(len(had), gone, new):
             return f"{gone} of {len(had)} files were removed while no daemon was watching"
         return ""

@@ -16,7 +16,7 @@ from hiveminddb.daemon.intents import VaultChoice
 from hiveminddb.daemon.mirror.agenda import Agenda
 from hiveminddb.daemon.mirror.filework import FileWork, Outcome, same
 from hiveminddb.daemon.mirror.renaming import Renaming
-from hiveminddb.daemon.mirror.settling import Look, Settler, Todo
+from hiveminddb.daemon.mirror.settling import NO_TEXT, Look, Settler, Todo
 from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.store import outbox, vault_state
@@ -135,7 +135,9 @@ class Mirror:
 
     async def _scan(self) -> None:
         known = {file.topic: file for file in await self._database.read(vault_state.vault_files)}
-        found = await self._on_thread(partial(self._vault.scan, list(known)))
+        # Files that this mirror was about to remove when it was killed are missed by nobody.
+        going = await self._database.read(partial(vault_state.removals, digest=NO_TEXT))
+        found = await self._on_thread(partial(self._vault.scan, list(known), going))
         self._rescan_at = time.monotonic() + RESCAN_SECONDS
         if self.stopped:
             log.warning("vault stopped reason=%s", self.stopped)

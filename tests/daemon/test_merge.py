@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hiveminddb.daemon.mirror.settling import Look
+from hiveminddb.daemon.mirror.settling import NO_TEXT, Look
+from hiveminddb.store import vault_state
 from tests.daemon.island import Island, agree, islands, meet
 
 HEAD = "# notes\n\n"
@@ -302,8 +303,10 @@ def test_a_mirror_killed_while_it_removed_a_file_does_not_take_it_for_a_persons_
         assert todo and not todo.text
         # The file is gone, and the daemon with it; when it starts again it first hears that the file is back.
         b.files.pop("page")
+        assert b.write(lambda tx: vault_state.removals(tx.connection, NO_TEXT)) == ["page"]
         a.save("page", text)
         b.hear(a)
         b._settle("page", Look("page"))
         assert len(b.living("page")) == len(a.living("page")) == 2
         assert b.files["page"] == text
+        assert not b.write(lambda tx: vault_state.removals(tx.connection, NO_TEXT))

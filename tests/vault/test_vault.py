@@ -128,6 +128,13 @@ def test_many_files_gone_at_the_start_stop_the_mirror(tmp_path: Path) -> None:
     assert len(vault.scan(known)) == 9 and not vault.stopped
 
 
+def test_what_the_mirror_was_removing_itself_is_not_missed(tmp_path: Path) -> None:
+    vault, known = filled(tmp_path, 20)
+    for n in range(11):
+        (tmp_path / f"f{n}.md").unlink()
+    assert len(vault.scan(known, going=[f"f{n}" for n in range(11)])) == 9 and not vault.stopped
+
+
 def test_many_files_gone_under_our_eyes_are_meant(tmp_path: Path) -> None:
     vault, known = filled(tmp_path, 20)
     vault.scan(known)
