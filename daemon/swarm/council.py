@@ -200,7 +200,7 @@ class Council:
 
 def _prepare(folder: Path, standing: Standing) -> None:
     """Begins the log where there is none yet, and removes those of former standings."""
-    if not folder.exists():
+    if not Consensus.has_begun(folder):
         Consensus.reset(folder, frozenset(standing.voters), standing.index, standing.term)
     for former in folder.parent.iterdir():
         if former != folder:

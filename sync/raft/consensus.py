@@ -211,6 +211,11 @@ class Consensus:
             await asyncio.sleep(0.01)
 
     @staticmethod
+    def has_begun(folder: Path) -> bool:
+        """Whether a log lies there; one that is damaged counts as well."""
+        return (folder / journal_file.NAME).exists()
+
+    @staticmethod
     def reset(folder: Path, voters: frozenset[NodeId], index: int, term: int) -> None:
         """Throws the log away: consensus begins with these voters behind (index, term), where the machine must stand.
 

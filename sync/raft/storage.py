@@ -22,7 +22,7 @@ class Folder:
         self._path = path
         self._open: dict[str, int] = {}
         with _told_apart(path):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path)
 
     def read(self, name: str) -> bytes | None:
         with _told_apart(self._path / name):
@@ -63,14 +63,14 @@ class Folder:
                 os.close(descriptor)
             self._forget(name)
             os.replace(temporary, self._path / name)
-            self._sync_folder()
+            _sync(self._path)
 
     def remove(self, name: str) -> None:
         """Synced on return; nothing where there is none."""
         with _told_apart(self._path / name):
             self._forget(name)
             (self._path / name).unlink(missing_ok=True)
-            self._sync_folder()
+            _sync(self._path)
 
     def close(self) -> None:
         for name in tuple(self._open):
@@ -86,12 +86,21 @@ class Folder:
         if descriptor is not None:
             os.close(descriptor)
 
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+def _make(folder: Path) -> None:
+    """The folder is there also after a power cut; one that is there already may be of a start that was cut off."""
+    if not folder.parent.is_dir():
+        _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
