@@ -93,7 +93,9 @@ class Watcher:
         if "" in paths:
             return Batch(rescan=True)
         changed = {path.removesuffix(topics.SUFFIX) for path in paths if topics.refusal(path) is None}
-        gone = any(path in self._folders and not self._is_folder(path) for path in paths)
+        # Another folder may have the name already.
+        left = {path for change, where in found if change is Change.deleted and (path := self._relative(where))}
+        gone = any(path in self._folders and (path in left or not self._is_folder(path)) for path in paths)
         appeared = {path for path in paths if self._is_folder(path)}
         # What was put into a new folder before the watch on it stood made no event: it is listed, and once more later.
         for folder in appeared | self._listed_anew:

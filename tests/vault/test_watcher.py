@@ -104,6 +104,16 @@ async def test_folders_that_appear_move_and_vanish_are_told(tmp_path: Path) -> N
         await told.until(lambda: told.rescans > 0)
 
 
+async def test_a_folder_that_moves_and_is_followed_by_another_of_its_name_is_told(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "one.md").write_text("one")
+    async with watching(tmp_path) as told:
+        (tmp_path / "work").rename(tmp_path / "archive")
+        (tmp_path / "work").mkdir()
+        (tmp_path / "work" / "two.md").write_text("two")
+        await told.until(lambda: told.rescans > 0 and {"archive/one", "work/two"} <= told.topics)
+
+
 async def test_what_is_hidden_or_temporary_is_not_told(tmp_path: Path) -> None:
     async with watching(tmp_path) as told:
         for name in (
