@@ -152,11 +152,13 @@ CREATE TABLE vault_files (
     digest TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- A text a file had: what the changes up to and with `upto`, and those in `extra` (a JSON list), make of it.
+-- A text a file had: what the changes up to and with `upto`, and those in `extra` (a JSON list), make of it. Its
+-- memories stood in the topic `stood_in` then: that of another name, where the file was renamed.
 CREATE TABLE vault_bases (
     topic TEXT NOT NULL,
     n INTEGER NOT NULL,
     upto INTEGER NOT NULL,
+    stood_in TEXT NOT NULL,
     extra TEXT NOT NULL,
     by TEXT NOT NULL,
     digest TEXT NOT NULL,

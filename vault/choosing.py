@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hiveminddb.vault import markdown
-from hiveminddb.vault.difference import addition, distance, keeps_old_site, new_words, similarity
+from hiveminddb.vault.difference import addition, distance, keeps_old_site, kept, lacks_lines, new_words, similarity
 
 NO_BASE = -1
 # From this on an entry is taken for an edited one of the same heading.
 ALIKE = 0.5
 BEGINNING = 16
+# So much of a text that was taken out of the folder must be in a new file for it to be an edit of that text.
+MEANT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,21 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     fitting = {i: older[i] for i in _stale(bases, text)}
     if unread and bases[0].by == "mirror" and fitting and not text.startswith(newest):
         return min(fitting, key=lambda i: (distance(fitting[i], text), i))
-    # A text that lacks whole entries is stale; one that only lacks words may be its author's answer to those words.
+    # A text that lacks whole entries or lines is stale; one that only lacks words may be its author's answer to those.
+    unseen = {i for i, known in fitting.items() if lacks_lines(known, newest, text)}
     fitting = {
         i: known
         for i, known in fitting.items()
-        if _adds_entries(bases[i], bases[0])
+        if i in unseen
+        or _adds_entries(bases[i], bases[0])
         or _keeps_old(bases[i], bases[0], text)
         or keeps_old_site(known, newest, text)
     }
-    return min({0: newest, **fitting}.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
+    if _was_taken_away(bases[0]) and kept(next(filter(None, older.values()), ""), text) < MEANT:
+        return 0
+    # Letters that lines happen to share must not outweigh that others' lines are not there.
+    possible = fitting if unseen else {0: newest, **fitting}
+    return min(possible.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
 
 
 class Shown:
@@ -166,6 +174,11 @@ def _keeps_old(older: Base, newer: Base, text: str) -> bool:
     """True if the text has an entry that is not there any more, or not as it was."""
     texts = {entry.document: {entry.text} for entry in older.entries}
     return _shows(Shown(text), texts, newer.entries)
+
+
+def _was_taken_away(newest: Base) -> bool:
+    """True if others renamed or removed the file: a new one of that name need not be meant for what was in it."""
+    return newest.by == "mirror" and not newest.entries
 
 
 def _foreign(older: Base, newer: Base) -> bool:

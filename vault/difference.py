@@ -21,6 +21,9 @@ CONTEXT = 12
 ALIKE = 0.2
 MAX_PAIRED = 400
 MAX_HUNKS = 200
+# From this on one line is taken for an edited other one.
+SAME_LINE = 0.5
+MAX_LINES = 50
 
 
 def common_prefix(a: str, b: str) -> int:
@@ -87,6 +90,24 @@ def keeps_old_site(old: str, new: str, text: str) -> bool:
     return any(_around(old, a, b) in text for a, b in sites)
 
 
+def lacks_lines(old: str, new: str, text: str) -> bool:
+    """True if `new` has whole lines more than `old`, and `text` has none of them, edited or not."""
+    before, after = old.splitlines(), new.splitlines()
+    if len(before) * len(after) > OPCODES_PRODUCT:
+        return True
+    added = [line for line in _lines_added(before, after) if line.strip()][:MAX_LINES]
+    own = [line for line in dict.fromkeys(text.splitlines()) if line.strip() and line not in old][:MAX_LINES]
+    return bool(added) and not any(similarity(line, mine) >= SAME_LINE for line in added for mine in own)
+
+
+def _lines_added(before: Sequence[str], after: Sequence[str]) -> Iterable[str]:
+    """Lines that stand where nothing was taken away."""
+    ops = list(Indel.opcodes(before, after))
+    for op, previous, following in zip(ops, [None, *ops], [*ops[1:], None], strict=False):
+        if op.tag == "insert" and not any(it and it.tag == "delete" for it in (previous, following)):
+            yield from after[op.dest_start : op.dest_end]
+
+
 def addition(old: str, new: str) -> str:
     """What `new` has in place of what `old` has there, without the blanks around."""
     start, end = middles(old, new)
@@ -109,6 +130,19 @@ def similarity(a: str, b: str) -> float:
     # Unrelated prose shares about half of its letters in order.
     by_letter = 2 * fuzz.ratio(a, b) / 100 - 1
     return float(max(by_word, by_letter, 0.0))
+
+
+def kept(old: str, new: str) -> float:
+    """The share of a text that is in another, 0 to 1: by words, by characters without spaces, or by lines."""
+    if len(old) * len(new) > EXACT_PRODUCT:
+        lines = Counter(old.splitlines())
+        return (lines & Counter(new.splitlines())).total() / lines.total()
+    # Unrelated prose has about half of its letters in order.
+    return max(_share(old.split(), new.split()), 2 * _share(old, new) - 1)
+
+
+def _share(old: Sequence[str], new: Sequence[str]) -> float:
+    return 1.0 if not old else (len(old) + len(new) - Indel.distance(old, new)) / 2 / len(old)
 
 
 def longest_rising(values: Sequence[int]) -> set[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from itertools import accumulate, zip_longest
 
@@ -90,7 +91,7 @@ def _before_appends(tx: Transaction, saved: VaultBase, since: int, shown: Shown)
     # Without everything that came it is the text before, and that is known.
     if kept < len(made) and kept and made[kept - 1] > since:
         n, extra = made[kept] - 1, saved.extra[:kept]
-        yield VaultBase(saved.topic, n, saved.upto if extra else n, saved.by, "", extra)
+        yield replace(saved, n=n, upto=saved.upto if extra else n, digest="", extra=extra)
 
 
 def _appended(tx: Transaction, n: int) -> str:

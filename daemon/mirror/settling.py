@@ -118,8 +118,7 @@ class Settler:
         _done(tx, todo.topic, todo.n)
 
     def removed(self, tx: Transaction, todo: Todo) -> None:
-        """The file of a topic without entries is gone."""
-        self.unwritten(tx, [todo])
+        """The file of a topic without entries is gone; that there was none is its newest text."""
         tx.drop_vault_file(todo.topic)
         self._topics.discard(todo.topic)
         _done(tx, todo.topic, todo.n)
@@ -141,14 +140,17 @@ class Settler:
             tx.drop_vault_file(topic)
             tx.mark("mirror", topic, tx.counters.n)
 
-    def renamed(self, tx: Transaction, old: str, new: str) -> None:
-        """A file got another name: its memories keep their identity."""
+    def renamed(self, tx: Transaction, old: str, new: str, digest: str) -> None:
+        """A file, now with a text of that digest, got another name: its memories keep their identity.
+
+        What others wrote and the file had not got under its old name it has not got under the new one.
+        """
         author, client = Author(BY_FILE, f"renamed from {old}"), new_client()
         for row in tx.entries_of(old):
             self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
         if known := vault_state.vault_file(tx.connection, old):
             n = tx.counters.n
-            tx.put_vault_base(VaultBase(new, n, n, "disk", known.digest), BASES_KEPT)
+            tx.put_vault_base(replace(_last_base(tx, known, digest), topic=new, n=n, by="disk"), BASES_KEPT)
             tx.put_vault_file(replace(known, topic=new, n=n))
         # A file that gets the old name is another one, whatever it says.
         for base in vault_state.vault_bases(tx.connection, old):
@@ -162,11 +164,11 @@ class Settler:
         known = vault_state.vault_file(tx.connection, look.topic)
         doubtful = _doubtful(tx, look.topic, known)
         if look.file is None:
-            _forget(tx, doubtful)
             if doubtful and doubtful.digest == NO_TEXT:
-                # Our own removal, cut off before it was recorded: nobody else took the file away.
+                # Our own removal, perhaps cut off before it was recorded: nobody else took the file away.
                 tx.drop_vault_file(look.topic)
                 return None
+            _forget(tx, doubtful)
             if known and not look.unchanged:
                 self._vanished(tx, look.topic)
                 return None
@@ -227,7 +229,19 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
     newest = next(iter(file_bases(tx, topic)), None)
     if newest is None or newest.by != "mirror" or (known and newest.n <= known.n):
         return None
+    if known is None and newest.digest == NO_TEXT:
+        # A removal that was recorded.
+        return None
     return newest
+
+
+def _last_base(tx: Transaction, known: VaultFile, digest: str) -> VaultBase:
+    """What a file said last: as known, or as a write that was never recorded has left it."""
+    bases = file_bases(tx, known.topic)
+    if bases and bases[0].digest == digest:
+        return bases[0]
+    recorded = (base for base in bases if base.digest == known.digest and base.n <= known.n)
+    return next(recorded, VaultBase(known.topic, known.n, known.n, "disk", known.digest))
 
 
 def _forget(tx: Transaction, doubtful: VaultBase | None) -> None:

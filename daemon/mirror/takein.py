@@ -115,7 +115,7 @@ def _merge(
 
 def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
     """The entries of a text that the file had."""
-    past = history.entries_as_of(tx.connection, base.topic, base.upto)
+    past = history.entries_as_of(tx.connection, base.stood_in, base.upto)
     placed = {e.document: (e.position, e.document, _past_entry(e)) for e in past}
     for id, made in _extra(tx, base).items():
         placed.pop(id, None)
@@ -123,7 +123,7 @@ def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
             # Against a text of which the base may know nothing: to the base it is gone all the same.
             continue
         content = admitted(document.read(document.merge(*_updates(tx, id, base.upto), *(it.update for it in made))))
-        if _stands_in(content, base.topic):
+        if content.fields["topic"] in (base.topic, base.stood_in) and not invalidation(content):
             where, is_head = content.fields["position"], content.fields.get("role") == HEAD
             placed[id] = (where, id, Entry(id, content.text, is_head))
     return [entry for _, _, entry in sorted(placed.values(), key=lambda item: item[:2])]
@@ -156,10 +156,6 @@ def _extra(tx: Transaction, base: VaultBase) -> dict[str, list[Change]]:
     return found
 
 
-def _stands_in(content: document.Content, topic: str) -> bool:
-    return content.fields["topic"] == topic and not invalidation(content)
-
-
 def file_text(rows: Sequence[MemoryRow]) -> str:
     """The text of a file from its living entries in order."""
     return render(_entries(rows))
@@ -171,9 +167,9 @@ def _entries(rows: Sequence[MemoryRow]) -> list[Entry]:
 
 def _remember(tx: Transaction, found: Arrival, by: By, base: VaultBase | None, made: Iterable[int]) -> None:
     """The text is what its base says, and what these changes made of it."""
-    upto, extra = (base.upto, base.extra) if base else (0, ())
+    upto, extra, stood_in = (base.upto, base.extra, base.stood_in) if base else (0, (), found.topic)
     extra = tuple(sorted(n for n in {*extra, *made} if n > upto))
-    tx.put_vault_base(VaultBase(found.topic, tx.counters.n, upto, by, found.digest, extra), BASES_KEPT)
+    tx.put_vault_base(VaultBase(found.topic, tx.counters.n, upto, by, found.digest, extra, stood_in), BASES_KEPT)
 
 
 class _Application:

@@ -214,7 +214,7 @@ async def test_a_removed_file_invalidates_and_the_same_file_again_brings_back_th
 async def test_a_file_that_gets_the_name_of_a_renamed_one_is_another_file(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("```\nnever closed")
-        await it.write(lambda tx: it.settler.renamed(tx, "notes", "renamed"))
+        await it.write(lambda tx: it.settler.renamed(tx, "notes", "renamed", ""))
         other = "---\ntags: [a]\n---\n## 2026-01-01 10:00\n\nfirst\n\n"
         await it.save(other)
         assert it.text == other
@@ -302,3 +302,26 @@ async def test_new_files_taken_in_together_are_as_those_taken_in_alone(tmp_path:
 
 def _file(text: str) -> FileText:
     return FileText(text, digest_of(text), Stat(len(text.encode()), 1, 1, 1))
+
+
+async def test_a_stale_save_that_adds_where_others_added_keeps_their_lines(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save("# plan\n\nbuy milk\n")
+        row = next(iter(await it.living()))
+        await it.write_text_unseen(row.id, "# plan\n\nbuy milk\n\nring the plumber about the tap\n")
+        await it.come_round()
+        await it.save("# plan\n\nbuy milk today\n\nfeed the neighbour's cat\n")
+        assert it.text and {"buy milk today", "ring the plumber about the tap", "feed the neighbour's cat"} <= set(
+            it.text.splitlines()
+        )
+
+
+async def test_a_save_that_rewrites_the_line_others_added_replaces_it(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save("# plan\n\nbuy milk\n")
+        row = next(iter(await it.living()))
+        await it.write_text_unseen(row.id, "# plan\n\nbuy milk\n\nring the plumber about the tap\n")
+        await it.come_round()
+        answer = "# plan\n\nbuy milk today\n\nring the plumber about the shower\n"
+        await it.save(answer)
+        assert it.text == answer

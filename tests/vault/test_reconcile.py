@@ -123,6 +123,14 @@ def test_a_stale_buffer_keeps_an_entry_that_agent_memory_appended() -> None:
     assert (made.base, made.deletes) == (1, ())
 
 
+def test_a_stale_buffer_keeps_a_line_that_shares_letters_with_what_its_author_wrote() -> None:
+    old = "alpha beta one billing\né Übung two cluster\n\n東京 queue three queue gamma\n"
+    seen, present = [Entry("head", old, True)], [Entry("head", old + "gamma gamma four café\n", True)]
+    bases = history(("mirror", seen), ("mirror", present))
+    edited = old.replace("alpha", "omega") + "\nbilling billing token queue beta deploy naïve five beta beta cluster"
+    assert plan(present, bases, edited).base == 1
+
+
 def test_a_save_undone_in_part_does_not_resurrect_what_its_author_deleted() -> None:
     versions = [[Entry("head", text, True)] for text in ("hello\n", "hello world\n")]
     bases = history(*(("disk", version) for version in versions))

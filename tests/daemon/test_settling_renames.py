@@ -1,0 +1,148 @@
+"""A file that gets another name while it lacks what others wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hiveminddb.daemon.projection import ENTRY
+from tests.daemon.paper import Paper
+from tests.daemon.test_settling import FILE, paper
+
+pytestmark = pytest.mark.anyio
+
+
+async def entries(it: Paper) -> list[str]:
+    return [row.content for row in await it.living() if row.role == ENTRY]
+
+
+async def test_what_a_file_had_not_got_before_it_was_renamed_comes_under_its_new_name(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add_unseen("from elsewhere")
+        await it.rename("plan")
+        assert await entries(it) == ["first", "second", "from elsewhere"]
+        assert it.text and "from elsewhere" in it.text
+
+
+async def test_an_edit_that_a_renamed_file_had_not_got_is_not_reverted(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        second = next(row for row in await it.living() if row.content == "second")
+        await it.edit_unseen(second.id, "second, and more")
+        await it.rename("plan")
+        assert await entries(it) == ["first", "second, and more"]
+
+
+async def test_a_memory_forgotten_before_its_file_was_renamed_does_not_come_back(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        second = next(row for row in await it.living() if row.content == "second")
+        await it.forget_unseen(second.id)
+        await it.rename("plan")
+        assert await entries(it) == ["first"]
+        assert it.text and "second" not in it.text
+
+
+async def test_a_file_renamed_twice_and_edited_lacks_nothing(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add("known to the file")
+        text = it.text
+        assert text
+        await it.add_unseen("from elsewhere")
+        await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", ""))
+        it.topic = "between"
+        await it.add_unseen("from elsewhere again")
+        await it.rename("plan", text.replace("first", "FIRST") + "## 2026-03-03 10:00\n\nby hand\n")
+        assert sorted(await entries(it)) == [
+            "FIRST", "by hand", "from elsewhere", "from elsewhere again", "known to the file", "second",
+        ]  # fmt: skip
+        await it.save((it.text or "").replace("second", "SECOND"))
+        assert sorted(await entries(it)) == [
+            "FIRST", "SECOND", "by hand", "from elsewhere", "from elsewhere again", "known to the file",
+        ]  # fmt: skip
+
+
+async def test_a_buffer_from_before_a_rename_saved_under_the_new_name_reverts_nothing(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add_unseen("from elsewhere")
+        await it.rename("plan")
+        await it.save(FILE.replace("first", "FIRST"))
+        assert await entries(it) == ["FIRST", "second", "from elsewhere"]
+        await it.save((it.text or "").replace("from elsewhere", "from ELSEWHERE"))
+        assert await entries(it) == ["FIRST", "second", "from ELSEWHERE"]
+
+
+async def test_a_write_that_was_not_recorded_before_the_file_was_renamed_is_not_taken_in_twice(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        second = next(row for row in await it.living() if row.content == "second")
+        await it.edit_unseen(second.id, "second, and more")
+        await it.save(FILE, crash=True)
+        assert it.text and "and more" in it.text
+        await it.add_unseen("from elsewhere")
+        await it.rename("plan")
+        assert await entries(it) == ["first", "second, and more", "from elsewhere"]
+
+
+async def moved_by_others(it: Paper, topic: str) -> None:
+    """Another node has renamed the file, and the mirror comes round."""
+    await it.move_unseen(topic)
+    await it.come_round()
+    assert it.text is None
+
+
+async def test_a_new_file_with_the_name_of_one_that_others_renamed_is_another_one(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await moved_by_others(it, "archive")
+        fresh = "# notes\n\n## 2026-05-05 10:00\n\nsomething else altogether\n"
+        await it.save(fresh)
+        assert it.text == fresh
+        assert await entries(it) == ["something else altogether"]
+        it.topic = "archive"
+        assert await entries(it) == ["first", "second"]
+
+
+async def test_a_short_file_with_the_name_of_one_that_others_renamed_is_another_one(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save("the first thing to do\n")
+        await moved_by_others(it, "archive")
+        await it.save("another day, another list\n")
+        assert it.text == "another day, another list\n"
+        it.topic = "archive"
+        assert "".join(row.text for row in await it.living()) == "the first thing to do\n"
+
+
+async def test_an_editor_that_still_has_a_file_which_others_renamed_edits_it_where_it_is(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await moved_by_others(it, "archive")
+        await it.save(FILE.replace("second", "second, edited") + "## 2026-05-05 10:00\n\nand one more\n")
+        assert await entries(it) == ["and one more"]
+        it.topic = "archive"
+        assert await entries(it) == ["first", "second, edited"]
+
+
+async def test_a_file_with_the_name_and_text_of_one_that_others_renamed_stays(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await moved_by_others(it, "archive")
+        await it.save(FILE)
+        assert it.text == FILE
+
+
+async def test_an_edit_of_a_file_that_others_removed_outlives_that(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        before = [row.id for row in await it.living()]
+        for id in before:
+            await it.forget_unseen(id)
+        await it.come_round()
+        assert it.text is None
+        await it.save(FILE.replace("second", "second, edited"))
+        assert await entries(it) == ["second, edited"]
+        assert [row.id for row in await it.living()] == before[-1:]
