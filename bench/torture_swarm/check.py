@@ -11,12 +11,15 @@ from typing import Any
 
 from bench.hands.check import difference
 from bench.hands.ledger import tokens_in
-from bench.hands.world import Refused, quoted
+from bench.hands.world import Down, Refused, quoted
 from bench.lab.swarm import consensus_of, settle
 from bench.torture_swarm.crew import Crew, MachineWorld, memories_of
 
 SETTLED_WITHIN = 180.0
 HISTORIES = 400
+# A rebuild of what an hour has made takes minutes.
+DOCTOR_SECONDS = 1800.0
+REBUILT = 2
 PAGE = 100
 BLANK = b"\xef\xbb\xbf \t\r\n"
 
@@ -47,7 +50,9 @@ def check(crew: Crew, exact: Mapping[str, bytes], chance: random.Random) -> list
         *_kept(crew, nodes[0]),
         *_histories(crew, nodes[0], chance),
     ]
-    return found + [line for world in crew.worlds for line in _doctored(world)]
+    found += [line for world in crew.worlds for line in _doctored(world)]
+    rebuilt = chance.sample(list(crew.worlds), min(REBUILT, len(crew.worlds)))
+    return found + [line for world in rebuilt for line in _rebuilt(world)]
 
 
 def told_by(world: MachineWorld) -> Node:
@@ -209,12 +214,20 @@ def _histories(crew: Crew, node: Node, chance: random.Random) -> Iterator[str]:
 # -- a node by itself
 
 
-def _doctored(world: MachineWorld) -> Iterator[str]:
+def _doctored(world: MachineWorld, rebuild: bool = False) -> Iterator[str]:
+    try:
+        told = world.machine.ask("POST", "/doctor", {"rebuild": rebuild}, seconds=DOCTOR_SECONDS)
+    except (Down, Refused) as error:
+        yield f"the doctor did not come: {error}"
+        return
+    for it in told:
+        if not it["ok"] and it["check"] != "disk":
+            yield f"doctor on {world.machine.name}: {it['check']}: {it['message']}"
+
+
+def _rebuilt(world: MachineWorld) -> Iterator[str]:
     name, before = world.machine.name, told_by(world)
-    for rebuild in (False, True):
-        for it in world.ask("POST", "/doctor", {"rebuild": rebuild}):
-            if not it["ok"] and it["check"] != "disk":
-                yield f"doctor on {name}: {it['check']}: {it['message']}"
+    yield from _doctored(world, rebuild=True)
     after = told_by(world)
     yield from _differing(f"memory before and after a rebuild on {name}", before.memories, after.memories)
     yield from _differing(f"topic before and after a rebuild on {name}", before.topics, after.topics)
