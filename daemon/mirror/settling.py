@@ -163,16 +163,13 @@ class Settler:
         """What is known of the file after its text was taken in."""
         known = vault_state.vault_file(tx.connection, look.topic)
         doubtful = _doubtful(tx, look.topic, known)
-        if look.file is None:
-            if doubtful and doubtful.digest == NO_TEXT:
-                # Our own removal, perhaps cut off before it was recorded: nobody else took the file away.
-                tx.drop_vault_file(look.topic)
-                return None
+        if look.file is None and look.unchanged:
+            # What was begun has not come to be: the file is as it was.
             _forget(tx, doubtful)
-            if known and not look.unchanged:
-                self._vanished(tx, look.topic)
-                return None
             return known
+        if look.file is None:
+            self._gone(tx, look.topic, known, doubtful)
+            return None
         file = look.file
         if doubtful and file.digest == doubtful.digest:
             return _known(tx, look.topic, doubtful.n, file)
@@ -185,8 +182,12 @@ class Settler:
         take_in(tx, self._pipeline, _arrival(look.topic, file, look.unread))
         return known
 
-    def _vanished(self, tx: Transaction, topic: str) -> None:
-        take_in(tx, self._pipeline, Arrival(topic, "", digest_of(""), 0), gone=True)
+    def _gone(self, tx: Transaction, topic: str, known: VaultFile | None, doubtful: VaultBase | None) -> None:
+        """The file is not there any more: we have removed it and were cut off before that was recorded, or others."""
+        if doubtful is None or doubtful.digest != NO_TEXT:
+            _forget(tx, doubtful)
+            if known:
+                take_in(tx, self._pipeline, Arrival(topic, "", digest_of(""), 0), gone=True)
         tx.drop_vault_file(topic)
 
     def _emptied(self, tx: Transaction, look: Look, known: VaultFile | None) -> Todo | None:
@@ -216,6 +217,8 @@ class Settler:
 
 
 def _removal(tx: Transaction, topic: str, n: int, expected: str) -> Todo:
+    # Nothing else would tell, after a crash, that a file which is as it was has no entries.
+    tx.mark("mirror", topic, n)
     tx.put_vault_base(VaultBase(topic, n, n, "mirror", NO_TEXT), BASES_KEPT)
     return Todo(topic, n, "", expected)
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hiveminddb.daemon.mirror.settling import Look
 from hiveminddb.daemon.projection import ENTRY
+from hiveminddb.store import outbox
 from tests.daemon.paper import Paper
 from tests.daemon.test_settling import FILE, paper
 
@@ -146,3 +148,26 @@ async def test_an_edit_of_a_file_that_others_removed_outlives_that(tmp_path: Pat
         await it.save(FILE.replace("second", "second, edited"))
         assert await entries(it) == ["second, edited"]
         assert [row.id for row in await it.living()] == before[-1:]
+
+
+@pytest.mark.parametrize("crashes", [1, 3])
+async def test_a_removal_that_a_crash_has_cut_off_is_made_up_for(tmp_path: Path, crashes: int) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.move_unseen("archive")
+        for _ in range(crashes):
+            todo = await it.write(lambda tx: it.settler.settle(tx, Look("notes", unchanged=True)))
+            assert todo and not todo.text
+            assert await it.database.read(lambda db: outbox.pending_mark(db, "notes"))
+        await it.come_round()
+        assert it.text is None
+
+
+async def test_a_file_that_was_removed_before_a_crash_takes_nothing_with_it(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.move_unseen("archive")
+        assert await it.write(lambda tx: it.settler.settle(tx, Look("notes", unchanged=True)))
+        assert await it.write(lambda tx: it.settler.settle(tx, Look("notes"))) is None
+        it.topic = "archive"
+        assert await entries(it) == ["first", "second"]
