@@ -29,6 +29,7 @@ from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync.encoding import new_client
 from hiveminddb.vault.choosing import render
+from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.held import NOTHING, Late
 from hiveminddb.vault.topics import Topics, topic_of
@@ -176,8 +177,7 @@ class Settler:
         if known and (file.digest == known.digest or _torn(tx, known, doubtful, file.text)):
             _forget(tx, doubtful)
             return known
-        if doubtful and any(base.digest == file.digest for base in file_bases(tx, look.topic)):
-            # Somebody went back to an older text: from the last one that was certainly there.
+        if doubtful and _never_was(tx, known, doubtful, file):
             _forget(tx, doubtful)
         take_in(tx, self._pipeline, _arrival(look.topic, file, look.unread))
         return known
@@ -267,6 +267,14 @@ def _torn(tx: Transaction, known: VaultFile, doubtful: VaultBase | None, text: s
     if doubtful is None or digest_of(text.encode()[: known.size]) != known.digest:
         return False
     return render(base_entries(tx, doubtful)).startswith(text)
+
+
+def _never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, file: FileText) -> bool:
+    """Whether somebody went on from the last text that was certainly there: they went back, or it is the nearer one."""
+    if any(base.digest == file.digest for base in file_bases(tx, doubtful.topic)):
+        return True
+    before = render(base_entries(tx, _last_base(tx, known, known.digest))) if known else ""
+    return distance(before, file.text) <= distance(render(base_entries(tx, doubtful)), file.text)
 
 
 def _done(tx: Transaction, topic: str, n: int) -> None:

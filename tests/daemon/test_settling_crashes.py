@@ -1,0 +1,53 @@
+"""The mirror dies between remembering what it is about to write and having written it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hiveminddb.daemon.authoring import add_drafts
+from hiveminddb.daemon.intents import Draft
+from hiveminddb.daemon.mirror.settling import Look
+from tests.daemon.paper import Paper
+from tests.daemon.test_settling import FILE, paper
+from tests.daemon.test_settling_renames import entries
+
+pytestmark = pytest.mark.anyio
+
+
+async def begin_to_write(it: Paper) -> None:
+    """The mirror dies before it writes."""
+    todo = await it.write(lambda tx: it.settler.settle(tx, Look(it.topic, unchanged=True)))
+    assert todo and todo.text
+
+
+async def test_what_never_came_into_a_file_is_not_missing_from_what_somebody_saves_then(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        for content in ("one by another", "two by another", "three by another"):
+            await it.add_unseen(content)
+        await it.edit_unseen((await it.living())[1].id, "first, which was the beginning of all this")
+        await begin_to_write(it)
+        # By chance the author writes what looks like a part of it.
+        await it.save(FILE.replace("second", "second, which was the beginning of all this"))
+        assert set(await entries(it)) >= {"one by another", "two by another", "three by another"}
+        assert "first, which was the beginning of all this" in await entries(it)
+
+
+async def test_a_file_that_somebody_makes_before_the_mirror_could_takes_nothing_away(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.write(lambda tx: add_drafts(tx, it.pipeline, it.topics, [Draft("from elsewhere", topic="notes")]))
+        await begin_to_write(it)
+        await it.save("## 2026-05-05 10:00\n\nsomething else altogether\n")
+        assert set(await entries(it)) == {"from elsewhere", "something else altogether"}
+
+
+async def test_an_edit_of_what_was_written_but_not_recorded_is_one_of_that(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add_unseen("from elsewhere")
+        await it.save(FILE, crash=True)
+        assert it.text and "from elsewhere" in it.text
+        await it.save(it.text.replace("from elsewhere", "from not far away"))
+        assert await entries(it) == ["first", "second", "from not far away"]
