@@ -45,9 +45,9 @@ class Renaming:
                 self._since.setdefault(look.topic, now)
             else:
                 self._drop(look.topic)
-        digests = {look.topic: look.file.digest for look in looks if look.file}
+        files = {look.topic: look.file for look in looks if look.file}
         for old, new in self._pairs(tx, looks).items():
-            self._settler.renamed(tx, old, new, digests[new])
+            self._settler.renamed(tx, old, new, files[new])
             self._drop(old)
             gone.discard(old)
         later = [topic for topic in gone if now - self._since[topic] < PATIENCE * 0.9]

@@ -141,8 +141,8 @@ class Settler:
             tx.drop_vault_file(topic)
             tx.mark("mirror", topic, tx.counters.n)
 
-    def renamed(self, tx: Transaction, old: str, new: str, digest: str) -> None:
-        """A file, now with a text of that digest, got another name: its memories keep their identity.
+    def renamed(self, tx: Transaction, old: str, new: str, file: FileText) -> None:
+        """A file, as now found, got another name: its memories keep their identity.
 
         What others wrote and the file had not got under its old name it has not got under the new one.
         """
@@ -151,7 +151,7 @@ class Settler:
             self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
         if known := vault_state.vault_file(tx.connection, old):
             n = tx.counters.n
-            tx.put_vault_base(replace(_last_base(tx, known, digest), topic=new, n=n, by="disk"), BASES_KEPT)
+            tx.put_vault_base(replace(_last_base(tx, known, file), topic=new, n=n, by="disk"), BASES_KEPT)
             tx.put_vault_file(replace(known, topic=new, n=n))
         # A file that gets the old name is another one, whatever it says.
         for base in vault_state.vault_bases(tx.connection, old):
@@ -238,13 +238,17 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
     return newest
 
 
-def _last_base(tx: Transaction, known: VaultFile, digest: str) -> VaultBase:
-    """What a file said last: as known, or as a write that was never recorded has left it."""
-    bases = file_bases(tx, known.topic)
-    if bases and bases[0].digest == digest:
-        return bases[0]
-    recorded = (base for base in bases if base.digest == known.digest and base.n <= known.n)
-    return next(recorded, VaultBase(known.topic, known.n, known.n, "disk", known.digest))
+def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
+    """What a file said before it became what it is: as known, or as a write that was never recorded has left it."""
+    doubtful = _doubtful(tx, known.topic, known)
+    if doubtful and (doubtful.digest == file.digest or not _never_was(tx, known, doubtful, file)):
+        return doubtful
+    return _recorded(tx, known)
+
+
+def _recorded(tx: Transaction, known: VaultFile) -> VaultBase:
+    bases = (it for it in file_bases(tx, known.topic) if it.digest == known.digest and it.n <= known.n)
+    return next(bases, VaultBase(known.topic, known.n, known.n, "disk", known.digest))
 
 
 def _forget(tx: Transaction, doubtful: VaultBase | None) -> None:
@@ -273,7 +277,7 @@ def _never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, fi
     """Whether somebody went on from the last text that was certainly there: they went back, or it is the nearer one."""
     if any(base.digest == file.digest for base in file_bases(tx, doubtful.topic)):
         return True
-    before = render(base_entries(tx, _last_base(tx, known, known.digest))) if known else ""
+    before = render(base_entries(tx, _recorded(tx, known))) if known else ""
     return distance(before, file.text) <= distance(render(base_entries(tx, doubtful)), file.text)
 
 

@@ -99,7 +99,8 @@ class Island:
     def rename(self, old: str, new: str) -> None:
         """Somebody renames a file, and the mirror sees that it was renamed."""
         self.files[new], self._stats[new] = self.files.pop(old), self._stats.pop(old)
-        self.write(lambda tx: self.settler.renamed(tx, old, new, digest_of(self.files[new])))
+        file = FileText(self.files[new], digest_of(self.files[new]), self._stats[new])
+        self.write(lambda tx: self.settler.renamed(tx, old, new, file))
         self.mirror()
 
     def mirror(self) -> None:

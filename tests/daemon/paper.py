@@ -62,10 +62,10 @@ class Paper:
         old, self.topic = self.topic, topic
         self.text = self.text if text is None else text
         assert self.text is not None
-        digest = digest_of(self.text)
         self._stat = Stat(len(self.text.encode()), next(self._ticks), 0, 1)
-        await self.write(lambda tx: self.settler.renamed(tx, old, topic, digest))
-        await self._come_round(Look(topic, FileText(self.text, digest, self._stat)))
+        file = FileText(self.text, digest_of(self.text), self._stat)
+        await self.write(lambda tx: self.settler.renamed(tx, old, topic, file))
+        await self._come_round(Look(topic, file))
 
     async def add(self, content: str) -> MemoryRow:
         """A memory through the API, and the mirror comes round."""

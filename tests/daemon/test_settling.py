@@ -214,7 +214,7 @@ async def test_a_removed_file_invalidates_and_the_same_file_again_brings_back_th
 async def test_a_file_that_gets_the_name_of_a_renamed_one_is_another_file(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("```\nnever closed")
-        await it.write(lambda tx: it.settler.renamed(tx, "notes", "renamed", ""))
+        await it.write(lambda tx: it.settler.renamed(tx, "notes", "renamed", _file(it.text or "")))
         other = "---\ntags: [a]\n---\n## 2026-01-01 10:00\n\nfirst\n\n"
         await it.save(other)
         assert it.text == other

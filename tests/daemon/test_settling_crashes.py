@@ -51,3 +51,22 @@ async def test_an_edit_of_what_was_written_but_not_recorded_is_one_of_that(tmp_p
         assert it.text and "from elsewhere" in it.text
         await it.save(it.text.replace("from elsewhere", "from not far away"))
         assert await entries(it) == ["first", "second", "from not far away"]
+
+
+async def test_a_file_renamed_and_edited_after_a_write_that_was_not_recorded_has_nothing_twice(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.edit_unseen((await it.living())[1].id, "first, and what others wrote")
+        await it.save(FILE, crash=True)
+        assert it.text and "what others wrote" in it.text
+        await it.rename("plan", it.text + "## 2026-05-05 10:00\n\nby hand\n")
+        assert await entries(it) == ["first, and what others wrote", "second", "by hand"]
+
+
+async def test_a_file_renamed_and_edited_before_a_write_has_what_was_to_be_written(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.edit_unseen((await it.living())[1].id, "first, and what others wrote")
+        await begin_to_write(it)
+        await it.rename("plan", FILE + "## 2026-05-05 10:00\n\nby hand\n")
+        assert await entries(it) == ["first, and what others wrote", "second", "by hand"]

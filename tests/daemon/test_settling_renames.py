@@ -9,6 +9,7 @@ import pytest
 from hiveminddb.daemon.mirror.settling import Look
 from hiveminddb.daemon.projection import ENTRY
 from hiveminddb.store import outbox
+from hiveminddb.vault.files import FileText, Stat, digest_of
 from tests.daemon.paper import Paper
 from tests.daemon.test_settling import FILE, paper
 
@@ -54,7 +55,8 @@ async def test_a_file_renamed_twice_and_edited_lacks_nothing(tmp_path: Path) -> 
         text = it.text
         assert text
         await it.add_unseen("from elsewhere")
-        await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", ""))
+        file = FileText(text, digest_of(text), Stat(1, 1, 1, 1))
+        await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", file))
         it.topic = "between"
         await it.add_unseen("from elsewhere again")
         await it.rename("plan", text.replace("first", "FIRST") + "## 2026-03-03 10:00\n\nby hand\n")
