@@ -38,6 +38,7 @@ class Ledger:
     adds: dict[str, Add] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     strayed: set[str] = field(default_factory=set)
+    forked: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     journal: list[str] = field(default_factory=list)
@@ -108,6 +109,11 @@ class Ledger:
         """This word was put at the end of a file, whatever entry that is."""
         with self._lock:
             self.strayed.add(token)
+
+    def fork(self, tokens: Iterable[str]) -> None:
+        """These words may stand in two files: one that was renamed elsewhere was saved under its old name."""
+        with self._lock:
+            self.forked.update(tokens)
 
     def problem(self, text: str) -> None:
         """Something went wrong that must not."""

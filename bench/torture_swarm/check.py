@@ -170,7 +170,8 @@ def _kept(crew: Crew, node: Node) -> Iterator[str]:
     for token, topic in ledger.expected().items():
         if not counted[token] and token not in removed_along:
             yield f"lost: {token} written to {topic}; {_whereabouts(token, node)}"
-    yield from (f"doubled: {token} in {where[token]}" for token, count in counted.items() if count > 1)
+    doubled = [token for token, count in counted.items() if count > 1 and token not in ledger.forked]
+    yield from (f"doubled: {token} in {where[token]}" for token in doubled)
     for id, add in ledger.adds.items():
         if id not in node.memories:
             yield f"lost: memory {id} in {add.topic}: {add.content!r}"

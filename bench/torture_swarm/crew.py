@@ -16,6 +16,7 @@ from bench.hands.hand import Hand
 from bench.hands.keeper import Keeper
 from bench.hands.ledger import Ledger, Turns, tokens_in
 from bench.hands.person import Person
+from bench.hands.roamer import Roamer
 from bench.hands.world import Down, Refused, World
 from bench.lab.machine import Machine, Refusal
 from bench.lab.swarm import consensus_of
@@ -140,7 +141,7 @@ class Crew:
     """All hands of all machines, and what they know of each other."""
 
     worlds: Sequence[MachineWorld]
-    hands: list[Caller | Appender | Person | Keeper | Brancher | Tagger] = field(default_factory=list)
+    hands: list[Caller | Appender | Person | Roamer | Keeper | Brancher | Tagger] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     tags: dict[str, set[str]] = field(default_factory=dict)
 
@@ -157,6 +158,7 @@ class Crew:
                 SwarmCaller(world, own(), self.commits),
                 SwarmAppender(world, own(), [*SHARED, *FORGOTTEN], FORGOTTEN),
                 Person(world, own(), SHARED),
+                Roamer(world, own()),
                 Keeper(world, own(), f"{world.machine.name}-ann"),
                 Tagger(world, own(), tagged, self.tags),
                 *([Brancher(world, own())] if number == 0 else []),
