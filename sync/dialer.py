@@ -30,15 +30,18 @@ class Dialer:
         context: ssl.SSLContext,
         opened: Callable[[Connection], None],
         wanted: Callable[[], bool],
+        meant: Callable[[Connection], bool] = lambda connection: False,
     ) -> None:
+        """`meant` tells whether a connection, perhaps closed already, was with the node that is sought."""
         self.connection: Connection | None = None
         self.complaint = ""
-        # Rounds one after the other in which somebody was there and did not want us.
+        # Rounds one after the other in which the node was there and did not want us.
         self.refusals = 0
         self._name = name
         self._context = context
         self._opened = opened
         self._wanted = wanted
+        self._meant = meant
         self._addresses: tuple[Address, ...] = ()
         self._news = asyncio.Event()
         self._pause = FIRST_PAUSE
@@ -97,9 +100,10 @@ class Dialer:
                 await self._greet(address, reached)
             except (OSError, TimeoutError) as error:
                 complaints.append(str(error) or "no answer in time")
-                refused = isinstance(error, _Refused) and (refused or len(complaints) == 1)
                 if not isinstance(error, _Refused):
                     break
+                # Of its former addresses some lead nowhere, others to somebody else.
+                refused = refused or (self.connection is not None and self._meant(self.connection))
         self.refusals = self.refusals + 1 if refused else 0
         self._complain("; ".join(complaints))
 

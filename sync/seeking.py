@@ -86,7 +86,7 @@ class Seeking:
         return dialer.complaint if dialer is not None else ""
 
     def refused(self, node: NodeId) -> bool:
-        """Whether something answers for the node, and has not wanted us for some time."""
+        """Whether the node can be reached, and has not wanted us for some time."""
         dialer = self._nodes.get(node)
         return dialer is not None and dialer.refusals >= MANY_REFUSALS
 
@@ -103,6 +103,7 @@ class Seeking:
                 self._context,
                 lambda connection: self._opened(connection, node),
                 lambda: self._member(node) and not self._linked(node),
+                lambda connection: connection.key is not None and fingerprint(connection.key) == node,
             )
         return self._nodes[node]
 

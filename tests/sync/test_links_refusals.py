@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hiveminddb.sync import connection, frames, handshake, listener
+from hiveminddb.sync.address import Address
 from hiveminddb.sync.certificate import contexts
 from hiveminddb.sync.frames import MAX_PAYLOAD, Channel
 from hiveminddb.sync.hello import VERSION, Hello, encode_hello
@@ -115,6 +116,17 @@ async def test_a_removed_node_is_dropped_before_refresh_returns_and_cannot_come_
         await until(lambda: not two.links.connected())
         await until(lambda: "closed by the peer" in two.links.complaint(one.node))
         assert not two.links.connected() and not one.heard
+
+
+async def test_a_removed_node_is_told_whatever_other_addresses_are_known_of_those_that_refuse_it() -> None:
+    async with linked_pair() as (one, two):
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            nobody = Address("127.0.0.1", closed.getsockname()[1])
+            two.links.seek(one.node, [nobody])
+            del one.trusts[two.node]
+            one.links.refresh()
+            await until(lambda: two.links.refused(one.node))
 
 
 async def test_a_key_that_changed_is_another_node() -> None:
