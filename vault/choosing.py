@@ -101,9 +101,9 @@ class Shown:
         rivals = [
             it for other in others if heading in other for it in markdown.pieces(other) if _first_line(it) == heading
         ]
-        if not markdown.BY_SERVER.match(part):
-            return not rivals
-        # Programs write many entries in one second.
+        if rivals and not markdown.BY_SERVER.match(part):
+            return False
+        # Programs write many entries in one second, and people on two machines may begin entries of one day.
         return any(piece == part or _is_closest(piece, part, rivals) for piece in found if piece not in rivals)
 
 

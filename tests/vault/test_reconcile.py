@@ -131,6 +131,14 @@ def test_a_stale_buffer_keeps_a_line_that_shares_letters_with_what_its_author_wr
     assert plan(present, bases, edited).base == 1
 
 
+def test_an_entry_of_the_same_day_does_not_show_that_its_author_has_read_anothers() -> None:
+    seen = file_of(1, 2)
+    others = [Entry(f"other{n}", f"## 2024-01-{n:02}\n\nwritten elsewhere, number {n}\n\n") for n in (3, 4, 5)]
+    bases = history(("disk", seen), ("mirror", [*seen, *others]))
+    made = plan([*seen, *others], bases, render([*seen, Entry("", "## 2024-01-03\n\nwhat we did here today\n")]))
+    assert (made.base, made.deletes, len(made.creates)) == (1, (), 1)
+
+
 def test_a_save_undone_in_part_does_not_resurrect_what_its_author_deleted() -> None:
     versions = [[Entry("head", text, True)] for text in ("hello\n", "hello world\n")]
     bases = history(*(("disk", version) for version in versions))
