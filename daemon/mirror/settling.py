@@ -149,13 +149,16 @@ class Settler:
         author, client = Author(BY_FILE, f"renamed from {old}"), new_client()
         for row in tx.entries_of(old):
             self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
-        if known := vault_state.vault_file(tx.connection, old):
-            n = tx.counters.n
-            tx.put_vault_base(replace(_last_base(tx, known, file), topic=new, n=n, by="disk"), BASES_KEPT)
-            tx.put_vault_file(replace(known, topic=new, n=n))
-        # A file that gets the old name is another one, whatever it says.
+        known = vault_state.vault_file(tx.connection, old)
+        last = _last_base(tx, known, file) if known else None
+        # An editor may still hold an older text. A file that gets the old name is another one, whatever it says.
         for base in vault_state.vault_bases(tx.connection, old):
+            tx.put_vault_base(replace(base, topic=new), BASES_KEPT)
             tx.drop_vault_base(base)
+        if known and last:
+            n = tx.counters.n
+            tx.put_vault_base(replace(last, topic=new, n=n, by="disk"), BASES_KEPT)
+            tx.put_vault_file(replace(known, topic=new, n=n))
         tx.drop_vault_file(old)
         self._topics.discard(old)
         self._topics.add(new)

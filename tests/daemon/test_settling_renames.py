@@ -92,6 +92,18 @@ async def test_a_write_that_was_not_recorded_before_the_file_was_renamed_is_not_
         assert await entries(it) == ["first", "second, and more", "from elsewhere"]
 
 
+async def test_a_stale_save_that_is_renamed_before_the_mirror_comes_reverts_nothing(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save("buy milk\n")
+        (row,) = await it.living()
+        await it.write_text_unseen(row.id, "buy milk\n\nring the plumber about the tap\n")
+        await it.come_round()
+        await it.rename("plan", "buy milk today\nfeed the neighbour's cat\n")
+        assert it.text and {"buy milk today", "ring the plumber about the tap", "feed the neighbour's cat"} <= set(
+            it.text.splitlines()
+        )
+
+
 async def moved_by_others(it: Paper, topic: str) -> None:
     """Another node has renamed the file, and the mirror comes round."""
     await it.move_unseen(topic)
