@@ -196,8 +196,11 @@ class Daemon:
         while not self._baton.alone:
             await self._round(mirror, vault)
             await self._free(self._between)
-        for _ in range(ROUNDS_TO_REST):
+        rounds = 0
+        # A file that has vanished is given a moment to come back.
+        while rounds < ROUNDS_TO_REST or mirror._renaming.waiting:
             await self._round(mirror, vault)
+            rounds += 1
         async with Database(self._world.data / "hivemind.db") as database:
             self.text = file_text(await database.read(lambda db: memories.entries_of(db, TOPIC)))
 
