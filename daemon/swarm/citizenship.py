@@ -149,7 +149,9 @@ class Citizenship:
             # What this node has acknowledged, also before it was a voter, it must not throw away.
             ahead = said.step > self._machine.applied and said.step >= turn.last
             is_ours = (turn.standing.swarm, turn.standing.epoch) == (said.swarm, said.epoch)
-            return is_ours and self._me not in turn.voters and ahead
+            # That it has been made a voter a node hears by its log alone, which a state from after that would replace.
+            votes = self._me in turn.voters or (self._me in said.voters and not turn.standing.barred)
+            return is_ours and not votes and ahead
 
         await self._move(
             lambda step, term: learning(said.swarm, said.epoch, step, term, self._council.standing.barred),

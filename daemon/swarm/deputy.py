@@ -133,7 +133,8 @@ class Deputy:
         if self._council.view is None or self._council.standing != standing:
             # The state may be another swarm's already, or another epoch's.
             raise NoQuorum("the node asked is changing its swarm", "try again in a moment")
-        return StateAnswer(swarm, epoch, step, term, state, voters)
+        # Not those of before: a voter whose vote is a part of that state must not hear that it has none.
+        return StateAnswer(swarm, epoch, step, term, state, sorted(self._council.voters_known))
 
     async def _decision(self, question: AskDecision) -> DecisionAnswer:
         command = commands.decode(question.command)

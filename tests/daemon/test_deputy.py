@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hiveminddb.daemon.swarm import commands, questions
+from hiveminddb.daemon.swarm.citizenship import Citizenship
 from hiveminddb.daemon.swarm.commands import Release, RemoveMember, new_id
 from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.deputy import Deputy
@@ -23,6 +25,8 @@ from hiveminddb.model import NodeId
 from hiveminddb.store import directory
 from hiveminddb.store.database import Database
 from hiveminddb.store.directory import NodeRow
+from hiveminddb.sync.address import Address
+from hiveminddb.sync.antientropy import Have
 from tests.daemon.stepping import NODES, absorb
 
 pytestmark = pytest.mark.anyio
@@ -55,8 +59,32 @@ class Lines:
         return questions.encode(DecisionAnswer("done", 7, "", 3))
 
 
+class Around:
+    """Nobody is there, and nobody needs to be told."""
+
+    def connected(self) -> frozenset[NodeId]:
+        return frozenset()
+
+    def told(self) -> Mapping[NodeId, Have]:
+        return {}
+
+    def addresses(self) -> Mapping[NodeId, Sequence[Address]]:
+        return {}
+
+    def seek(self, known: Mapping[NodeId, Sequence[Address]]) -> None:
+        pass
+
+    async def moved(self, standing: Standing) -> None:
+        pass
+
+    async def nudge(self, nodes: frozenset[NodeId]) -> None:
+        pass
+
+
 @dataclass
 class Node:
+    members: Members
+    database: Database
     council: Council
     machine: Machine
     deputy: Deputy
@@ -85,7 +113,7 @@ async def node(stack: AsyncExitStack, folder: Path, standing: Standing, lines: L
 
     council = await stack.enter_async_context(Council(ME, folder, standing, machine, lines, without_log))
     deputy = await stack.enter_async_context(Deputy(members, database, council, machine, lines, News()))
-    return Node(council, machine, deputy)
+    return Node(members, database, council, machine, deputy)
 
 
 async def test_a_state_is_told_to_those_of_the_same_swarm_that_are_of_an_earlier_epoch(
@@ -107,6 +135,38 @@ async def test_a_node_that_is_changing_its_swarm_tells_no_state(stack: AsyncExit
         turn.standing = alone(ME)
     assert not (await here.state(standing.swarm, EARLIER)).state
     assert (await here.state(turn.standing.swarm, EARLIER)).state
+
+
+async def test_a_state_is_told_with_those_who_vote_once_it_is_taken(
+    stack: AsyncExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await node(stack, tmp_path, learning("s" * 20, EARLIER, 0, 0), Lines())
+    taken = here.machine.snapshot
+
+    async def meanwhile() -> tuple[int, bytes]:
+        found = await taken()
+        here.council.voters_told = frozenset({ONE, OTHER})
+        return found
+
+    monkeypatch.setattr(here.machine, "snapshot", meanwhile)
+    asked = AskState("s" * 20, EARLIER, -1)
+    said = questions.answer(await here.deputy.answer(ONE, questions.encode(asked)), StateAnswer)
+    assert said.state and set(said.voters) == {ONE, OTHER}
+
+
+async def test_who_has_just_been_made_a_voter_does_not_replace_its_log_by_a_state(
+    stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    here = await node(stack, tmp_path, learning("s" * 20, EARLIER, 0, 0), Lines())
+    citizenship = Citizenship(
+        Ed25519PrivateKey.generate(), "me", here.members, here.database, here.council, here.machine, here.deputy,
+        Around(), News(),
+    )  # fmt: skip
+    _, state = await here.machine.snapshot()
+    await citizenship.learn(StateAnswer("s" * 20, EARLIER, 5, 1, state, [OTHER, ME]))
+    assert here.machine.applied == 0
+    await citizenship.learn(StateAnswer("s" * 20, EARLIER, 5, 1, state, [OTHER]))
+    assert here.machine.applied == 5
 
 
 async def test_who_was_let_in_again_takes_no_notice_of_an_earlier_farewell(
