@@ -116,7 +116,7 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
                 mirror, swarm.desk,
             )
         )  # fmt: skip
-        acks = Acknowledging(swarm.has_quorum, swarm.placed)
+        acks = Acknowledging(swarm.outlook.has_quorum, swarm.ordering.placed)
         cases = Memories(database, pipeline, loaded.topics, recall, embedding, upkeep, swarm.desk, swarm.claims, acks)
         api = _api(config, cases, identity)
         address = await stack.enter_async_context(serving(api, config.listen_addr))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -55,10 +55,6 @@ class Neighbourhood(Protocol):
         """Members may be reached there."""
         ...
 
-    async def moved(self, standing: Standing) -> None:
-        """This node stands in another swarm, or in another way, from now on."""
-        ...
-
     async def nudge(self, nodes: frozenset[NodeId]) -> None:
         """Linked nodes should look what is new."""
         ...
@@ -83,6 +79,8 @@ class Citizenship:
         self._members, self._database, self._council = members, database, council
         self._machine, self._deputy, self._around, self._news = machine, deputy, around, news
         self._moving = asyncio.Lock()
+        # Whom to tell that this node stands in another swarm, or in another way, from now on.
+        self.on_moved: Callable[[Standing], Awaitable[None]] = _nobody
 
     # -- joining
 
@@ -314,7 +312,7 @@ class Citizenship:
                 if is_wanted(turn):
                     await self._machine.restart(move)
                     turn.standing = made[0]
-            await self._around.moved(turn.standing)
+            await self.on_moved(turn.standing)
 
     def _checked(self, epoch: str, state: bytes) -> State:
         read = machine_state.decode(state)
@@ -327,3 +325,7 @@ class Citizenship:
 
     def _row(self, node: NodeId) -> NodeRow:
         return self._members.named(node)
+
+
+async def _nobody(standing: Standing) -> None:
+    """Nobody is told."""

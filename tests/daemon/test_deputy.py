@@ -74,9 +74,6 @@ class Around:
     def seek(self, known: Mapping[NodeId, Sequence[Address]]) -> None:
         pass
 
-    async def moved(self, standing: Standing) -> None:
-        pass
-
     async def nudge(self, nodes: frozenset[NodeId]) -> None:
         pass
 

@@ -1,0 +1,41 @@
+"""Takes in what peers tell this node of: changes, and their places in the order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hiveminddb.daemon.intake import Intake
+from hiveminddb.daemon.swarm.machine import Machine
+from hiveminddb.model import NodeId
+from hiveminddb.store.commits import Run
+from hiveminddb.store.database import Database
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.sync.antientropy import Batch, received
+
+
+class Arrivals:
+    """`votes` says whether this node votes: its order is then what its own log decides, not what a peer tells."""
+
+    def __init__(self, database: Database, intake: Intake, machine: Machine, votes: Callable[[], bool]) -> None:
+        self._database, self._intake, self._machine, self._votes = database, intake, machine, votes
+        # Whom to tell up to which counter an origin's changes have a place now.
+        self.on_ordered: Callable[[NodeId, int], None] = lambda origin, counter: None
+        # Whom to tell that something new is here.
+        self.on_taken: Callable[[], None] = lambda: None
+
+    async def take(self, batch: Batch) -> None:
+        """What a peer told this node of; an order that does not fit is reported by whoever supervises the pull."""
+        carried = [received(change) for change in batch.changes]
+        runs = [Run(run.seq, run.origin, run.counter, run.count) for run in batch.runs]
+        extend = not self._votes()
+
+        def take(tx: Transaction) -> dict[NodeId, int]:
+            self._intake.take(tx, carried)
+            # It may have become a voter while this waited.
+            tx.order.put(runs, extend and not self._votes())
+            return dict(tx.order.ordered)
+
+        write = self._machine.aside if extend else self._database.write
+        for origin, counter in (await write(take)).items():
+            self.on_ordered(origin, counter)
+        self.on_taken()
