@@ -9,6 +9,7 @@ from hiveminddb.cli.text import one_line
 from hiveminddb.swarm import SwarmNode, SwarmStatus
 
 SHORT = 8
+WITH_LESS = "this one came back with less than it had and does not know what it voted"
 
 _AGES = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
@@ -24,7 +25,11 @@ def summary(swarm: SwarmStatus) -> tuple[str, bool]:
     if not swarm.quorum:
         away = sum(not node.online for node in swarm.nodes)
         told = f"{machines}, {away} out of reach: too few to decide. Your edits are safe here and merge later"
+        if swarm.barred:
+            return f"{told}; {WITH_LESS}: a majority of the others must be reached before it votes again", False
         return f"{told}; leases and membership wait", False
+    if swarm.barred:
+        return f"{machines}; {WITH_LESS}; it votes again once they have let it, by itself", True
     return f"{machines}, {leading(swarm)} (term {swarm.term})", True
 
 

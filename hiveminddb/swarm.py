@@ -39,7 +39,8 @@ class SwarmStatus:
     """The swarm as this node sees it; `pending` counts its own changes that have no place in the order yet.
 
     `swarm` is the id of the swarm, `epoch` that of its consensus: recovering the swarm begins another. Positions and
-    fencing tokens can be compared where both are the same.
+    fencing tokens can be compared where both are the same. A `barred` node has been brought back from an older copy, or
+    has lost its log: it does not know what it voted, and does not vote until the others have let it go.
     """
 
     state: SwarmState
@@ -54,6 +55,7 @@ class SwarmStatus:
     nodes: tuple[SwarmNode, ...] = ()
     swarm: str = ""
     epoch: str = ""
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

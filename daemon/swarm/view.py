@@ -100,6 +100,7 @@ class SwarmView:
             nodes=tuple(self._node(row, mine) for row in rows),
             swarm=self.council.standing.swarm,
             epoch=self.council.standing.epoch,
+            barred=self.council.standing.barred,
         )
 
     def _state(self) -> SwarmState:
@@ -107,9 +108,10 @@ class SwarmView:
             return "alone"
         if self.me in self.council.voters:
             return "together" if self.council.has_quorum else "no_quorum"
-        # A learner decides through a voter.
+        # A learner decides through a voter; a barred one still counts as a voter with the others, and does not answer.
         voting = self.council.voters_known or {row.id for row in self.members.others if row.role == "voter"}
-        return "together" if voting & self.lines.connected() else "no_quorum"
+        needed = len(voting | {self.me}) // 2 + 1 if self.council.standing.barred else 1
+        return "together" if len(voting & self.lines.connected()) >= needed else "no_quorum"
 
     def _node(self, row: NodeRow, mine: Vector) -> SwarmNode:
         has = self.told.get(row.id) or self.sightings.told.get(row.id)

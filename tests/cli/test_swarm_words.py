@@ -38,6 +38,15 @@ def test_a_machine_that_the_others_went_on_without_is_told_the_way_back() -> Non
     assert swarm_words.peer(refusing, NOW) == ("does not let this machine in", False)
 
 
+def test_a_machine_that_does_not_know_what_it_voted_is_told_when_it_votes_again() -> None:
+    barred = replace(TOGETHER, role="learner", leader=None, barred=True)
+    words, good = swarm_words.summary(barred)
+    assert good and "came back with less" in words and "by itself" in words
+    words, good = swarm_words.summary(replace(barred, state="no_quorum", quorum=False))
+    assert not good
+    assert "Your edits are safe here" in words and "a majority of the others must be reached" in words
+
+
 @pytest.mark.parametrize(
     ("node", "words", "good"),
     [

@@ -87,6 +87,7 @@ def test_a_voter_brought_back_from_a_backup_decides_nothing_against_what_it_deci
         with pytest.raises(Refusal) as refused:
             Claims(machine).lease("printer", "bob", 600.0)
         assert refused.value.status == 503
+    assert swarm_of(one)["barred"] and swarm_of(one)["state"] == "no_quorum"
     start([two])
     wait_for(lambda: all(map(_is_one_of_three, made.machines)), "all three vote again")
     with pytest.raises(Refusal) as refused:
@@ -95,6 +96,7 @@ def test_a_voter_brought_back_from_a_backup_decides_nothing_against_what_it_deci
     decided(lambda: Claims(three).release("printer", token))
     two.stop()
     assert decided(lambda: Claims(one).lease("printer", "bob", 600.0)) > token
+    assert not swarm_of(one)["barred"]
 
 
 def test_a_voter_brought_back_as_it_was_before_it_joined_is_let_in_again(laboratory: Callable[[int], Lab]) -> None:
