@@ -120,6 +120,10 @@ class Engine:
     def set_next(self, peer: NodeId, index: int) -> None:
         self._raft._SyncObj__raftNextIndex[self.node(peer)] = index
 
+    def forget_match(self, peer: NodeId) -> None:
+        """What the peer held counts again once it says so."""
+        self.match[self.node(peer)] = 0
+
     def set_voters(self, others: Iterable[NodeId], guests: Iterable[NodeId]) -> None:
         """Who counts beside this node, and who only receives."""
         counting, receiving = {self.node(peer) for peer in others}, {self.node(peer) for peer in guests}

@@ -82,12 +82,17 @@ class Leadership:
         self.peers = {peer: self.peers.get(peer) or Progress(now) for peer in wanted}
 
     def linked(self, peer: NodeId, connected: frozenset[NodeId], now: float) -> None:
-        """A peer's link has come or gone; what was on its way there is not taken for sent."""
+        """A peer's link has come or gone: what was on its way there is not taken for sent, nor what it held for held.
+
+        Whoever comes back may be an older copy of itself, and could else not be sent again what it acknowledged once.
+        """
         self.connected = connected
         self.work(now)
         if peer in self.peers:
             self.peers[peer].rewind(self.number + 1)
             self.peers[peer].part_at = 0.0
+            if peer in connected:
+                self._engine.forget_match(peer)
 
     def farewells_over(self, now: float) -> bool:
         """Forgets removed voters that know of it, or have had their time; whether there were any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import tomllib
@@ -493,3 +494,21 @@ def test_hole_19_a_peer_far_behind_gets_the_machines_state_in_pieces() -> None:
     outcomes = stage.propose("a", b"after")
     stage.carry()
     assert isinstance(outcomes[0], int) and stage.commands("c") == [b"after"]
+
+
+def test_who_comes_back_with_less_than_it_had_acknowledged_is_sent_it_again() -> None:
+    stage = Stage("abc")
+    leader = stage.elect("a")
+    stage.propose("a", b"1")
+    stage.carry()
+    former, applied, delivered = copy.deepcopy(stage.disks["b"]), stage.applied["b"], list(stage.delivered["b"])
+    stage.propose("a", b"2", b"3")
+    stage.carry()
+    stage.disks["b"], stage.applied["b"], stage.delivered["b"] = former, applied, delivered
+    leader.peer_down(NodeId("b"))
+    stage.start("b")
+    leader.peer_up(NodeId("b"))
+    outcomes = stage.propose("a", b"4")
+    stage.carry(without="c")
+    assert stage.commands("b") == [b"1", b"2", b"3", b"4"]
+    assert len(outcomes) == 1
