@@ -62,6 +62,8 @@ def _of_swarm(now: Status, at: datetime) -> list[tuple[str, str, bool]]:
         if node.id != now.node_id:
             words, good = swarm_words.peer(node, at)
             lines.append(("", f"{node.name}: {words}", good))
+    if advice := swarm_words.advice(now.swarm):
+        lines.append(("", advice, False))
     return lines
 
 

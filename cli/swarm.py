@@ -43,6 +43,8 @@ def show(now: SwarmStatus) -> None:
     if waiting := swarm_words.pending(now):
         say(waiting)
     table(swarm_words.rows(now, datetime.now(UTC)), _COLORS, _HEAD)
+    if advice := swarm_words.advice(now):
+        say(paint(advice, "yellow"))
 
 
 @swarm.command()

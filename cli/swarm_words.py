@@ -53,6 +53,8 @@ def peer(node: SwarmNode, now: datetime) -> tuple[str, bool]:
     """How another machine is, and whether all is well with it."""
     if node.refuses:
         return "does not let this machine in", False
+    if node.doubled:
+        return "runs twice: its data folder was copied, and both are in use", False
     if not node.online:
         since = f" for {age(node.last_seen, now)}" if node.last_seen else ""
         kept = "it is" if node.lag == 1 else "they are"
@@ -63,6 +65,15 @@ def peer(node: SwarmNode, now: datetime) -> tuple[str, bool]:
     todo = [f"{amount(node.lag, 'edit')} to send"] if node.lag else []
     todo += [f"{amount(node.ahead, 'edit')} to receive"] if node.ahead else []
     return ", ".join(todo) or "up to date", True
+
+
+def advice(swarm: SwarmStatus) -> str:
+    """What to do about machines that cannot be told apart, empty where all can."""
+    if not any(node.doubled for node in swarm.nodes):
+        return ""
+    return (
+        "on the copy: hmd down, remove node.key from its data folder, hmd up, then let it join as a machine of its own"
+    )
 
 
 def seen(node: SwarmNode, now: datetime) -> str:

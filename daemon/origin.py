@@ -16,7 +16,7 @@ from hiveminddb.store.vault_state import meta
 
 log = logging.getLogger(__name__)
 
-ORIGIN, FILE = "origin", "origin.file"
+ORIGIN, FILE, NODE = "origin", "origin.file", "origin.node"
 _ID_BYTES = 12
 _ID_CHARACTERS = 20
 
@@ -24,8 +24,13 @@ _ID_CHARACTERS = 20
 def begin(tx: Transaction, node: NodeId, file: str) -> NodeId:
     """The origin to go on with, before anything is written; `file` tells the database's file from a copy of it."""
     former, origin = meta(tx.connection, FILE), NodeId(meta(tx.connection, ORIGIN) or node)
+    maker = meta(tx.connection, NODE) or node
     if file != former:
         tx.set_meta(FILE, file)
+    tx.set_meta(NODE, node)
+    if maker != node:
+        log.info("node has another key, a new origin begins former=%s", maker)
+        return renew(tx)
     if former and file and file != former:
         log.info("database is a copy, a new origin begins former=%s", origin)
         return renew(tx)

@@ -20,7 +20,8 @@ class SwarmNode:
 
     `lag` counts the changes known here that the node is not known to have, `ahead` those it has and this one lacks:
     None until it has told what it has. `address` and `last_seen` are None where there has been no link since the start.
-    Who `refuses` is there, and does not let this node in any more.
+    Who `refuses` is there, and does not let this node in any more. Who is `doubled` runs on two machines at once, as
+    after copying a data folder.
     """
 
     id: NodeId
@@ -32,6 +33,7 @@ class SwarmNode:
     lag: int | None = 0
     ahead: int | None = 0
     refuses: bool = False
+    doubled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

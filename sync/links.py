@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -21,6 +22,7 @@ from hiveminddb.sync.frames import MAX_PAYLOAD, Channel
 from hiveminddb.sync.greeting import Greeting
 from hiveminddb.sync.hello import VERSION, Hello, Standing, encode_hello, replaces
 from hiveminddb.sync.identity import fingerprint, node_id
+from hiveminddb.sync.instances import Instances
 from hiveminddb.sync.link import Handler, Link
 from hiveminddb.sync.listener import Listener
 from hiveminddb.sync.pairingdoor import Pairing, PairingDoor
@@ -72,6 +74,7 @@ class Links:
         self._greeting: dict[NodeId, Greeting] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._strangers = Strangers()
+        self._instances = Instances(time.monotonic)
         self._door = PairingDoor(self._key, self._tls.pair, self._own)
         self._seeking = Seeking(self._tls.dial, self._dialled, self._is_member, self._is_linked)
         self._open = False
@@ -139,6 +142,10 @@ class Links:
     def refused(self, node: NodeId) -> bool:
         """Whether the node can be reached, and has not let this one in for some time."""
         return not self._links.get(node) and self._seeking.refused(node)
+
+    def doubled(self, node: NodeId) -> bool:
+        """Whether two machines have lately been linked under this id, in turns: copies of one data folder."""
+        return self._instances.doubled(node)
 
     def connected(self) -> frozenset[NodeId]:
         """The peers that links are up with."""
@@ -228,6 +235,8 @@ class Links:
         self._reachable[node] = _address(greeting, hello) or connection.remote
         self._seeking.linked(node, connection, _address(greeting, hello))
         log.info("link up node=%s address=%s", node, connection.remote)
+        if self._instances.meet(node, hello.instance):
+            log.warning("two machines run under one identity node=%s address=%s", node, connection.remote)
         self._on_up(node)
 
     def _ungreeted(self, greeting: Greeting) -> None:

@@ -1,5 +1,7 @@
 """The standing that a start begins with: the former one, that of a new swarm of one, or one without the former log.
 
+A node with a key that its own directory does not know is a new machine with the memories of another.
+
 A node of several that has lost its log, or has become an older copy of itself, is barred: it has forgotten what it
 acknowledged and whom it voted for (`regaining.py`). A node that decides alone forms its consensus anew.
 """
@@ -35,11 +37,24 @@ def begin(tx: Transaction, me: NodeRow, origin: NodeId) -> Standing:
     if standing is None:
         standing = alone(me.id)
         put_standing(tx, standing)
-    if directory.node(tx.connection, me.id) is None and standing.voters == (me.id,):
-        directory.put_node(tx.connection, me)
+    if directory.node(tx.connection, me.id) is None:
+        standing = _of_its_own(tx, me, standing)
     if is_older_copy(tx.connection, origin) and _has_others(tx):
         standing = _barred(tx, standing)
     put_origin(tx, origin)
+    return standing
+
+
+def _of_its_own(tx: Transaction, me: NodeRow, standing: Standing) -> Standing:
+    """A swarm of one, for a node that none knows: this start is its first, its key is new, or it was put out."""
+    directory.replace_nodes(tx.connection, [me])
+    if standing.voters == (me.id,):
+        return standing
+    take_over(tx)
+    at = progress(tx.connection)
+    standing = alone(me.id, at.step, at.term)
+    put_standing(tx, standing)
+    log.warning("this node is of no swarm that it knows: it is a swarm of one node=%s swarm=%s", me.id, standing.swarm)
     return standing
 
 

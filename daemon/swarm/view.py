@@ -28,6 +28,10 @@ class Lines(Protocol):
         """Whether the node can be reached, and does not let this one in any more."""
         ...
 
+    def doubled(self, node: NodeId) -> bool:
+        """Whether two machines have lately been linked under this id."""
+        ...
+
     def address(self, peer: NodeId) -> Address | None:
         """Where the link with a peer goes, None without one."""
         ...
@@ -129,6 +133,7 @@ class SwarmView:
             lag=0 if is_me else missing(has.vector, mine) if has else None,
             ahead=0 if is_me else missing(mine, has.vector) if has else None,
             refuses=self.lines.refused(row.id),
+            doubled=self.lines.doubled(row.id),
         )
 
 

@@ -38,6 +38,11 @@ def test_a_machine_that_the_others_went_on_without_is_told_the_way_back() -> Non
     assert swarm_words.peer(refusing, NOW) == ("does not let this machine in", False)
 
 
+def test_who_runs_twice_is_told_how_to_be_two() -> None:
+    assert swarm_words.advice(TOGETHER) == ""
+    assert "node.key" in swarm_words.advice(replace(TOGETHER, nodes=(DESK, replace(LAPTOP, doubled=True))))
+
+
 def test_a_machine_that_does_not_know_what_it_voted_is_told_when_it_votes_again() -> None:
     barred = replace(TOGETHER, role="learner", leader=None, barred=True)
     words, good = swarm_words.summary(barred)
@@ -52,6 +57,7 @@ def test_a_machine_that_does_not_know_what_it_voted_is_told_when_it_votes_again(
     [
         (LAPTOP, "up to date", True),
         (replace(LAPTOP, lag=None, ahead=None), "comparing", True),
+        (replace(LAPTOP, doubled=True), "runs twice: its data folder was copied, and both are in use", False),
         (replace(LAPTOP, online=False, lag=None, ahead=None, last_seen=None), "offline", False),
         (replace(LAPTOP, lag=2, ahead=1), "2 edits to send, 1 edit to receive", True),
         (replace(LAPTOP, online=False, lag=3, last_seen=None), "offline: 3 edits waiting, they are safe here", False),

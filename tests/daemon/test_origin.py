@@ -12,7 +12,7 @@ from hiveminddb.store.birthmark import birthmark
 from hiveminddb.store.transaction import Transaction
 from tests.daemon.island import Island
 
-ME = NodeId("a" * 20)
+ME, OTHER = NodeId("a" * 20), NodeId("b" * 20)
 
 
 @pytest.fixture
@@ -47,6 +47,13 @@ def test_a_copy_of_a_database_begins_an_origin_of_its_own_and_keeps_it(island: I
 def test_a_copy_from_before_the_first_change_begins_an_origin_of_its_own_too(island: Island) -> None:
     origin_of(island, "1")
     assert origin_of(island, "2") != ME
+
+
+def test_a_node_with_another_key_goes_on_under_an_origin_of_its_own(island: Island) -> None:
+    assert origin_of(island, "1") == ME
+    fresh = island.write(lambda tx: begin(tx, OTHER, "1"))
+    assert fresh not in (ME, OTHER)
+    assert island.write(lambda tx: begin(tx, OTHER, "1")) == fresh
 
 
 def test_a_database_of_which_nothing_is_known_keeps_its_origin(island: Island) -> None:

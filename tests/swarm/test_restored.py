@@ -124,6 +124,30 @@ def test_a_voter_brought_back_as_it_was_before_it_joined_is_let_in_again(laborat
     decided(lambda: Claims(three).renew("printer", token))
 
 
+def test_a_copy_that_runs_beside_its_original_is_seen_and_becomes_a_machine_of_its_own(loners: Swarm) -> None:
+    machines = one, two, copy = loners(3)
+    copy.stop()
+    form([one, two])
+    add(one, "before")
+    assert_same([one, two])
+    one.stop()
+    for here, there in ((one.data, copy.data), (one.vault, copy.vault)):
+        shutil.rmtree(there, ignore_errors=True)
+        shutil.copytree(here, there)
+    start([one, copy])
+    wait_for(lambda: any(node["doubled"] for node in swarm_of(two)["nodes"]), "two sees both under one id")
+    add(copy, "by the copy", ack="local")
+    add(one, "by the original", ack="local")
+    copy.stop()
+    (copy.data / "node.key").unlink()
+    start([copy])
+    assert swarm_of(copy)["state"] == "alone"
+    assert decided(lambda: Claims(copy).lease("printer", "ann", 600.0))
+    join(copy, two)
+    assert_same(machines)
+    assert sorted(contents(two)) == ["before", "by the copy", "by the original"]
+
+
 def _gone(log: Path) -> None:
     shutil.rmtree(log.parents[1])
 
