@@ -23,7 +23,7 @@ from hiveminddb.daemon.swarm.members import Members
 from hiveminddb.daemon.swarm.news import News
 from hiveminddb.daemon.swarm.questions import StateAnswer, Welcome
 from hiveminddb.daemon.swarm.standing import Standing, alone, is_epoch, later, learning, put_origin, put_standing
-from hiveminddb.errors import Conflict, InvalidFrame, OutcomeUnknown, Unavailable
+from hiveminddb.errors import Conflict, InvalidFrame, NoQuorum, OutcomeUnknown, Unavailable
 from hiveminddb.model import NodeId
 from hiveminddb.store import directory, topic_files
 from hiveminddb.store.database import Database
@@ -189,7 +189,12 @@ class Citizenship:
         """This node becomes a swarm of one, with all it has; NoQuorum where the others cannot be told."""
         if not self._members.others:
             raise Conflict("this node is alone already", "nothing needs to be done")
-        await self._let_go(self._me)
+        try:
+            await self._let_go(self._me)
+        except NoQuorum as error:
+            raise NoQuorum(
+                error.message, "connect them and try again; hmd swarm recover makes this machine a swarm of its own now"
+            ) from error
         if not self._is_left_to_decide():
             try:
                 await self._expel(self._me)

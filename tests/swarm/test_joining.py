@@ -158,6 +158,16 @@ def test_a_machine_that_was_away_is_told_what_it_missed_when_it_starts_again(lon
     assert_same([one, two])
 
 
+def test_who_cannot_tell_the_others_that_it_leaves_is_told_how_to_be_alone_at_once(loners: Swarm) -> None:
+    one, two = loners(2)
+    form([one, two])
+    two.stop()
+    left = one.hmd("swarm", "leave", "--yes")
+    assert left.code and "hmd swarm recover" in left.err
+    assert one.hmd("swarm", "recover", "--yes").code == 0
+    assert swarm_of(one)["state"] == "alone"
+
+
 def test_two_machines_that_leave_each_other_at_the_same_time_are_both_alone(loners: Swarm) -> None:
     one, two = loners(2)
     form([one, two])
