@@ -145,11 +145,6 @@ def missing(mine: Vector, theirs: Vector) -> int:
     return sum(max(0, counter - mine.get(origin, 0)) for origin, counter in theirs.items())
 
 
-def covers(vector: Vector, origin: NodeId, counter: int) -> bool:
-    """Whether that change is among those known."""
-    return vector.get(origin, 0) >= counter
-
-
 def sent(change: Change) -> WireChange:
     """A change made ready to travel."""
     return WireChange(

@@ -16,7 +16,7 @@ from bench.lab.machine import Machine
 from bench.lab.wallclock import WallClock, why_no_wall_clock
 
 WITHOUT_MODEL = {"HIVEMIND_EMBEDDING_MODEL": "none"}
-DISK_MEGABYTES = 512
+DISK_MEGABYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Each carries an id of 16 random bytes: it is done once, however often it is prop
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -173,11 +173,17 @@ def decode(payload: bytes) -> Command:
     return command
 
 
-def proposals(pending: Iterable[Change]) -> Iterator[Changes | Order]:
-    """The commands that order these changes of one origin with consecutive counters, in their order."""
+def proposals(pending: Sequence[Change], spread: int = 0) -> Iterator[Changes | Order]:
+    """The commands that order these changes of one origin with consecutive counters, in their order.
+
+    Up to the counter `spread` a majority has them: their content does not travel once more.
+    """
+    known = min(len(pending), max(0, spread + 1 - pending[0].counter)) if pending else 0
+    if known:
+        yield Order(new_id(), pending[0].origin, pending[0].counter, known)
     portion: list[WireChange] = []
     room = CHANGES_BYTES
-    for change in pending:
+    for change in pending[known:]:
         weight = _weight(change)
         if portion and (weight > room or len(portion) == MOST_CHANGES):
             yield Changes(new_id(), portion)
@@ -189,6 +195,11 @@ def proposals(pending: Iterable[Change]) -> Iterator[Changes | Order]:
         room -= weight
     if portion:
         yield Changes(new_id(), portion)
+
+
+def majority(counters: Sequence[int]) -> int:
+    """What more than half of these reach; 0 where there are none."""
+    return sorted(counters, reverse=True)[len(counters) // 2] if counters else 0
 
 
 def _weight(change: Change) -> int:

@@ -1,7 +1,9 @@
 """Brings this node's pending changes into the swarm's order, and tells who waits for one when it has its place.
 
 Changes are proposed in the order of their counters, some commands ahead of what is decided. A command that fails makes
-those behind it void (they would leave a gap): once none is under way, it goes on from what is ordered.
+those behind it void (they would leave a gap): once none is under way, it goes on from what is ordered. Content that has
+travelled once goes again less and less often, so that a swarm which decides slowly is not given more to decide for it;
+what a majority has meanwhile by other ways is ordered without its content.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.commands import Changes, Order
 from hiveminddb.daemon.swarm.queueing import Queue
-from hiveminddb.errors import StorageError, Unavailable
+from hiveminddb.errors import NoQuorum, StorageError, Unavailable
 from hiveminddb.model import Change, NodeId
 from hiveminddb.store import changes, commits
 from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Connection, Database
-from hiveminddb.sync.antientropy import Vector, covers
+from hiveminddb.sync.antientropy import Vector
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,9 @@ READ_BYTES = 1024 * 1024
 PROPOSE_SECONDS = 5.0
 # A change that was told committed and does not show in the order here is proposed again after this.
 STALE_SECONDS = 1.0
+ALL = 2**63 - 1
+# Content is proposed again after twice the time of the last time, up to this.
+LONGEST_PAUSE = 64.0
 # All else rings.
 IDLE_SECONDS = 10.0
 # The leader looks this often for changes of nodes that are away.
@@ -60,6 +65,10 @@ class Surroundings(Protocol):
     def has_quorum(self) -> bool: ...
 
     def leads(self) -> bool: ...
+
+    def applied(self) -> int:
+        """Up to which step this node's state goes."""
+        ...
 
     def voters(self) -> frozenset[NodeId]: ...
 
@@ -140,8 +149,7 @@ class Ordering:
 
     def _is_restless(self) -> bool:
         """Whether something that was proposed has no place yet."""
-        lines = self._lines.items()
-        return any(line.under_way or line.proposed > self._ordered.get(origin, 0) for origin, line in lines)
+        return any(line.waits(self._ordered.get(origin, 0)) for origin, line in self._lines.items())
 
     def _represented(self) -> frozenset[NodeId]:
         """For whom this node proposes: for itself where it votes, and as the leader for linked nodes that do not."""
@@ -174,22 +182,21 @@ class Ordering:
 
     async def _advance(self, origin: NodeId) -> None:
         line = self._lines.setdefault(origin, _Line(self._ordered.get(origin, 0)))
-        ordered = self._ordered.get(origin, 0)
-        if not line.under_way:
-            line.proposed = ordered if line.is_stale(ordered) else max(line.proposed, ordered)
+        line.go_on(self._ordered.get(origin, 0), self._around.applied())
+        spread = self._spread(origin)
         while len(line.under_way) < MOST_UNDER_WAY:
             pending = self._around.fresh(origin, line.proposed)
             if pending is None:
                 pending = await self._database.read(partial(_pending, origin, line.proposed))
-            if not pending or not self._start(line, pending):
+            if not pending or not self._start(line, pending, spread):
                 return
 
-    def _start(self, line: _Line, pending: Sequence[Change]) -> bool:
+    def _start(self, line: _Line, pending: Sequence[Change], spread: int) -> bool:
         """Proposes what may be under way; whether there is room for more."""
-        for command in commands.proposals(pending):
+        for command in commands.proposals(pending, spread):
             if len(line.under_way) == MOST_UNDER_WAY:
                 return False
-            if isinstance(command, Order) and not self._is_spread(command):
+            if not (line.may_carry(command) if isinstance(command, Changes) else _last(command) <= spread):
                 self.on_must_spread()
                 return False
             line.proposed = _last(command)
@@ -200,9 +207,12 @@ class Ordering:
 
     async def _propose(self, line: _Line, command: Changes | Order) -> None:
         try:
-            await self._proposer.propose(commands.encode(command), PROPOSE_SECONDS)
+            line.decided = max(line.decided, await self._proposer.propose(commands.encode(command), PROPOSE_SECONDS))
+            line.carried = max(line.carried, _last(command))
         except (Unavailable, StorageError) as error:
             log.debug("not ordered yet upto=%d reason=%s", _last(command), error)
+            if not isinstance(error, NoQuorum):
+                line.carried = max(line.carried, _last(command))
         finally:
             task = asyncio.current_task()
             assert task is not None
@@ -211,26 +221,46 @@ class Ordering:
             line.since = asyncio.get_running_loop().time()
             self._bell.ring()
 
-    def _is_spread(self, command: Order) -> bool:
-        """Whether a majority of the voters has changes that travel without their content."""
-        last, voters = command.first + command.count - 1, self._around.voters()
-        having = {
-            node for node, vector in self._around.vectors().items() if covers(vector, NodeId(command.origin), last)
-        }
-        return 2 * len((having | {self._me}) & voters) > len(voters)
+    def _spread(self, origin: NodeId) -> int:
+        """Up to which counter a majority of the voters has the changes of an origin that this node has."""
+        voters, vectors = self._around.voters(), self._around.vectors()
+        having = [vectors.get(node, {}).get(origin, 0) for node in voters - {self._me}]
+        return commands.majority([*having, *([ALL] if self._me in voters else [])])
 
 
 class _Line:
-    """One origin's proposals: up to which counter they went, and those without an answer."""
+    """One origin's proposals: up to which counter they went, with and without content, and those without an answer."""
 
-    def __init__(self, proposed: int) -> None:
-        self.proposed = proposed
+    def __init__(self, ordered: int) -> None:
+        self.ordered = self.proposed = self.carried = ordered
         self.under_way: set[asyncio.Task[None]] = set()
-        self.since = 0.0
+        # The last step that is known to hold one of them, and when the last one was answered.
+        self.decided, self.since = 0, 0.0
+        self._pause, self._carries_at = STALE_SECONDS, 0.0
 
-    def is_stale(self, ordered: int) -> bool:
-        """Whether what was proposed has been answered, and still has no place after a while."""
-        return ordered < self.proposed and asyncio.get_running_loop().time() - self.since >= STALE_SECONDS
+    def waits(self, ordered: int) -> bool:
+        """Whether something that was proposed has no place yet."""
+        return bool(self.under_way) or max(self.proposed, self.carried) > ordered
+
+    def go_on(self, ordered: int, applied: int) -> None:
+        """Goes back to what is ordered, where what was proposed has been answered and has no place after a while."""
+        now = asyncio.get_running_loop().time()
+        if ordered > self.ordered:
+            self.ordered, self._pause = ordered, STALE_SECONDS
+        if self.under_way:
+            return
+        is_stale = now - self.since >= STALE_SECONDS and applied >= self.decided
+        if not is_stale or max(self.proposed, self.carried) <= ordered:
+            self.proposed = max(self.proposed, ordered)
+            return
+        self.proposed = ordered
+        if now >= self._carries_at:
+            self.carried = ordered
+            self._carries_at, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+
+    def may_carry(self, command: Changes) -> bool:
+        """Whether content may travel now: for the first time, or after its pause."""
+        return command.changes[0].counter > self.carried
 
 
 def _last(command: Changes | Order) -> int:

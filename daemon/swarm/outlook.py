@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.swarm import questions
 from hiveminddb.daemon.swarm.council import Council
+from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.members import Members
 from hiveminddb.daemon.swarm.questions import Farewell, Look
 from hiveminddb.daemon.swarm.reach import Reach
@@ -32,6 +33,7 @@ class Outlook:
     pipeline: Pipeline
     members: Members
     council: Council
+    machine: Machine
     links: Links
     reach: Reach
     sightings: Sightings
@@ -54,6 +56,10 @@ class Outlook:
     def leads(self) -> bool:
         """Whether this node leads."""
         return self.council.leads
+
+    def applied(self) -> int:
+        """Up to which step this node's state goes."""
+        return self.machine.applied
 
     def votes(self) -> bool:
         """Whether this node is one of those who decide."""

@@ -144,7 +144,7 @@ class Swarm:
         peers = [Address(one.host, one.port) for one in config.peers]
         self._reach = Reach(self.me, self._links, peer_addr, config.chosen("peer_addr"), peers)
         self.outlook = outlook = Outlook(
-            self._pipeline, self._members, self._council, self._links, self._reach, self._sightings,
+            self._pipeline, self._members, self._council, self._machine, self._links, self._reach, self._sightings,
             self._knowledge.told,
         )  # fmt: skip
         self.ordering = Ordering(self.me, database, self._council, outlook, self._bells.ordering)

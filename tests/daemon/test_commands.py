@@ -95,6 +95,21 @@ def test_changes_are_proposed_once_each_in_their_order_in_commands_of_bounded_si
     assert counters == [one.counter for one in pending]
 
 
+@given(st.integers(0, 12))
+def test_what_a_majority_has_is_proposed_without_its_content(spread: int) -> None:
+    pending = [change(NODES[0], n) for n in range(3, 9)]
+    proposed = list(commands.proposals(pending, spread))
+    orders = [(it.first, it.count) for it in proposed if isinstance(it, Order)]
+    content = [one for it in proposed if isinstance(it, Changes) for one in commands.carried(it)]
+    known = [one for one in pending if one.counter <= spread]
+    assert orders == ([(3, len(known))] if known else [])
+    assert content == pending[len(known) :]
+
+
+def test_a_majority_reaches_what_more_than_half_do() -> None:
+    assert [commands.majority(it) for it in ([], [7], [7, 5], [7, 5, 3], [9, 7, 5, 3])] == [0, 7, 5, 5, 5]
+
+
 def test_many_small_changes_share_a_command() -> None:
     pending = [change(NODES[0], n) for n in range(1, 101)]
     (command,) = commands.proposals(pending)

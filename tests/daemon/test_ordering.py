@@ -8,9 +8,10 @@ import pytest
 
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.fresh import Fresh
-from hiveminddb.daemon.swarm import commands
-from hiveminddb.daemon.swarm.commands import Changes
+from hiveminddb.daemon.swarm import commands, ordering
+from hiveminddb.daemon.swarm.commands import Changes, Order
 from hiveminddb.daemon.swarm.ordering import Ordering
+from hiveminddb.errors import HiveMindError, OutcomeUnknown
 from hiveminddb.model import Change, NodeId
 from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
@@ -30,6 +31,10 @@ class Around:
         self._me, self._leads = me, leads
         self.kept = Fresh()
         self.proposed: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+        self.orders: asyncio.Queue[Order] = asyncio.Queue()
+        self.told: dict[NodeId, Vector] = {}
+        self.failure: HiveMindError | None = None
+        self.state_at = 0
 
     def origin(self) -> NodeId:
         return self._me
@@ -43,17 +48,25 @@ class Around:
     def leads(self) -> bool:
         return self._leads
 
+    def applied(self) -> int:
+        return self.state_at
+
     def voters(self) -> frozenset[NodeId]:
         return frozenset({ME, VOTER})
 
     def vectors(self) -> Mapping[NodeId, Vector]:
-        return {node: {} for node in (ME, VOTER, LEARNER) if node != self._me}
+        return {node: self.told.get(node, {}) for node in (ME, VOTER, LEARNER) if node != self._me}
 
     async def propose(self, command: bytes, timeout: float) -> int:  # noqa: ASYNC109
         carried = commands.decode(command)
+        if isinstance(carried, Order):
+            self.orders.put_nowait(carried)
+            return 1
         assert isinstance(carried, Changes)
         for one in carried.changes:
             self.proposed.put_nowait((one.origin, one.counter))
+        if self.failure:
+            raise self.failure
         return 1
 
 
@@ -89,6 +102,61 @@ async def test_what_is_in_memory_is_proposed_without_the_database(tmp_path: Path
             around.kept.put([change(VOTER, 1), change(VOTER, 2)])
             bell.ring()
             assert [await around.proposed.get() for _ in range(2)] == [(VOTER, 1), (VOTER, 2)]
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "STALE_SECONDS", 0.01)
+
+
+async def test_what_a_majority_has_meanwhile_is_ordered_without_its_content(tmp_path: Path, soon: None) -> None:
+    around, bell = Around(VOTER, False), Bell()
+    around.failure = OutcomeUnknown("nobody has answered")
+    async with Database(tmp_path / "x.db") as database:
+        await database.write(lambda tx: tx.set_sole(False))
+        async with Ordering(VOTER, database, around, around, bell), asyncio.timeout(180):
+            around.kept.put([change(VOTER, 1), change(VOTER, 2), change(VOTER, 3)])
+            bell.ring()
+            for counter in (1, 2, 3):
+                assert await around.proposed.get() == (VOTER, counter)
+            around.told = {ME: {VOTER: 2}}
+            order = await around.orders.get()
+            assert (order.origin, order.first, order.count) == (VOTER, 1, 2)
+
+
+async def test_content_that_gets_no_place_travels_less_and_less_often(
+    tmp_path: Path, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordering, "LONGEST_PAUSE", 1000.0)
+    around, bell, asked = Around(VOTER, False), Bell(), asyncio.Queue[float]()
+    around.failure = OutcomeUnknown("nobody has answered")
+    async with Database(tmp_path / "x.db") as database:
+        await database.write(lambda tx: tx.set_sole(False))
+        async with Ordering(VOTER, database, around, around, bell) as making, asyncio.timeout(180):
+            making.on_must_spread = lambda: asked.put_nowait(asyncio.get_running_loop().time())
+            around.kept.put([change(VOTER, 1)])
+            bell.ring()
+            times = []
+            for _ in range(6):
+                await around.proposed.get()
+                times.append(asyncio.get_running_loop().time())
+            assert times[5] - times[4] >= 8 * 0.01
+            assert not asked.empty()
+
+
+async def test_what_is_decided_and_not_done_here_yet_is_not_proposed_again(tmp_path: Path, soon: None) -> None:
+    around, bell = Around(VOTER, False), Bell()
+    async with Database(tmp_path / "x.db") as database:
+        await database.write(lambda tx: tx.set_sole(False))
+        async with Ordering(VOTER, database, around, around, bell), asyncio.timeout(180):
+            around.kept.put([change(VOTER, 1)])
+            bell.ring()
+            assert await around.proposed.get() == (VOTER, 1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await around.proposed.get()
+            around.state_at = 1
+            assert await around.proposed.get() == (VOTER, 1)
 
 
 async def test_a_change_has_its_place_before_the_database_has_it(tmp_path: Path) -> None:
