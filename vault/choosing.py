@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hiveminddb.vault import markdown
-from hiveminddb.vault.difference import addition, distance, keeps_old_site, kept, lacks_lines, new_words, similarity
+from hiveminddb.vault.difference import (
+    addition,
+    distance,
+    keeps_old_site,
+    kept,
+    lacks_lines,
+    new_words,
+    shares_lines,
+    similarity,
+)
 
 NO_BASE = -1
 # From this on an entry is taken for an edited one of the same heading.
@@ -62,6 +71,8 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     fitting = {i: older[i] for i in _stale(bases, text)}
     if unread and bases[0].by == "mirror" and fitting and not text.startswith(newest):
         return min(fitting, key=lambda i: (distance(fitting[i], text), i))
+    # A text that has nothing of an older one, as after an exchange of names, shows by what it lacks that it is another.
+    fitting = {i: known for i, known in fitting.items() if shares_lines(known, text) or kept(known, text) >= MEANT}
     # A text that lacks whole entries or lines is stale; one that only lacks words may be its author's answer to those.
     unseen = {i for i, known in fitting.items() if lacks_lines(known, newest, text)}
     fitting = {

@@ -101,11 +101,18 @@ def lacks_lines(old: str, new: str, text: str) -> bool:
 
 
 def _lines_added(before: Sequence[str], after: Sequence[str]) -> Iterable[str]:
-    """Lines that stand where nothing was taken away."""
+    """Lines that stand where nothing was taken away, or only blank ones."""
     ops = list(Indel.opcodes(before, after))
-    for op, previous, following in zip(ops, [None, *ops], [*ops[1:], None], strict=False):
-        if op.tag == "insert" and not any(it and it.tag == "delete" for it in (previous, following)):
+    taken = [op.tag == "delete" and any(map(str.strip, before[op.src_start : op.src_end])) for op in ops]
+    for op, previous, following in zip(ops, [False, *taken], [*taken[1:], False], strict=False):
+        if op.tag == "insert" and not (previous or following):
             yield from after[op.dest_start : op.dest_end]
+
+
+def shares_lines(old: str, new: str) -> bool:
+    """True if a line of some length is in both."""
+    lines = {line for line in old.splitlines() if len(line.strip()) >= CONTEXT}
+    return any(line in lines for line in new.splitlines())
 
 
 def addition(old: str, new: str) -> str:

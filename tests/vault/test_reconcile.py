@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiveminddb.vault.choosing import Base, Entry, render
+from hiveminddb.vault.choosing import Base, Entry, choose, render
 from hiveminddb.vault.reconcile import plan
 from tests.vault.applied import applied
 
@@ -121,6 +121,28 @@ def test_a_stale_buffer_keeps_an_entry_that_agent_memory_appended() -> None:
     bases = history(("mirror", seen), ("disk", present))
     made = plan(present, bases, render(seen).replace("day, 1", "day one"))
     assert (made.base, made.deletes) == (1, ())
+
+
+def test_a_stale_buffer_keeps_a_line_that_others_wrote_into_the_same_empty_one() -> None:
+    before = "# notes\n\nwhat was there before\n\n\nand behind it more\n"
+    theirs = before.replace("before\n\n", "before\n the printer stands in the hall\n")
+    mine = before.replace("before\n\n", "before\n tea at four on every other thursday\n")
+    older, newest = [Entry("head", before, is_head=True)], [Entry("head", theirs, is_head=True)]
+    bases = [Base(9, "mirror", newest), Base(3, "disk", older)]
+    assert choose(bases, mine) == 1
+    # Who goes on with that line has seen it.
+    assert choose(bases, theirs.replace("hall", "cellar")) == 0
+
+
+def test_another_text_under_the_same_name_is_no_stale_edit_of_what_was_there() -> None:
+    first = [Entry("a", "## 2026-01-01 10:00:00 UTC\n\nthe first of two entries here\n\n")]
+    second = [*first, Entry("b", "## 2026-01-02 10:00:00 UTC\n\nthe other one came later\n\n")]
+    edited = [Entry("a", first[0].text.replace("two", "many")), second[1]]
+    bases = [Base(9, "disk", edited), Base(7, "disk", second), Base(3, "disk", first)]
+    other = "# Shopping\n\n- bread and butter for four\n- a bottle of wine\n"
+    found = plan(edited, bases, other)
+    assert found.base == 0
+    assert found.deletes == ("a", "b")
 
 
 def test_a_stale_buffer_keeps_a_line_that_shares_letters_with_what_its_author_wrote() -> None:
