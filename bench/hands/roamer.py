@@ -28,6 +28,8 @@ class Roamer(Hand):
     def __init__(self, world: World, chance: random.Random) -> None:
         super().__init__(world, chance)
         self._room = world.vault / ROOM
+        # Words that came into a file between its reading and its saving here, and were saved over.
+        self._overwritten: set[str] = set()
 
     def work(self) -> None:
         self._create()
@@ -76,6 +78,7 @@ class Roamer(Hand):
             lines.insert(at, added)
         save = self.chance.choice(WAYS)
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._overwritten.update(set(tokens_in(read(path) or "")).difference(tokens_in(old)))
         save(path, "\n".join(lines).encode(), self.pause)
         self._wrote(path, added, save.__name__)
 
@@ -105,6 +108,8 @@ class Roamer(Hand):
             return
         gone = tokens_in(away.read_bytes().decode())
         self.world.ledger.remove_from_file(gone)
+        # Where no daemon ran in between, the file that is gone was the one with these words.
+        self.world.ledger.unsure(self._overwritten)
         self.world.ledger.did("roaming: removed", str(path.relative_to(self._room)), went=gone)
 
     def _any(self) -> Path:
