@@ -10,6 +10,7 @@ from typing import Literal
 from hiveminddb.vault import markdown
 from hiveminddb.vault.difference import (
     addition,
+    changed,
     distance,
     keeps_old_site,
     kept,
@@ -155,7 +156,11 @@ def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) 
     known = {entry.document: entry.text for entry in older}
     both = newer.keys() & known.keys()
     rewritten = [(known[document], it) for document in both for it in newer[document] - {known[document]}]
-    if any(_is_new(it, shown, known) or _is_news(addition(old, it), shown.text, known) for old, it in rewritten):
+    if any(_is_news(addition(old, it), shown.text, known) for old, it in rewritten):
+        return True
+    same = [(old, it) for old, it in rewritten if _is_new(it, shown, known)]
+    # Two people may tick the same item, or strike out the same word.
+    if len({old for old, _ in same}) > 1 or any(changed(old, it) >= BEGINNING for old, it in same):
         return True
     if any(_are_news(new_words(old, it), shown.words, known) for old, it in rewritten):
         return True

@@ -121,6 +121,11 @@ def addition(old: str, new: str) -> str:
     return new[start : len(new) - end].strip()
 
 
+def changed(old: str, new: str) -> int:
+    """How many characters stand between what two texts have in common at both ends: in the longer one."""
+    return max(len(old), len(new)) - sum(middles(old, new))
+
+
 def new_words(old: str, new: str) -> list[str]:
     """The runs of words that `new` has more than `old`, each behind the word before it; none for very long texts."""
     a, b = old.split(), new.split()

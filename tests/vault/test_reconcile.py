@@ -134,6 +134,20 @@ def test_a_stale_buffer_keeps_a_line_that_others_wrote_into_the_same_empty_one()
     assert choose(bases, theirs.replace("hall", "cellar")) == 0
 
 
+def test_who_ticks_the_same_item_as_another_need_not_have_read_what_else_they_wrote() -> None:
+    seen = [Entry("head", "# todo\n\n- [ ] call the landlord\n\n", is_head=True), *file_of(1, 2)[1:]]
+    ticked = Entry("head", seen[0].text.replace("[ ]", "[x]"), is_head=True)
+    theirs = [ticked, *seen[1:], Entry("day3", entry(3, "the landlord calls back on friday"))]
+    bases = history(("disk", seen), ("mirror", theirs))
+    made = plan(theirs, bases, render([ticked, *seen[1:]]).replace("day, 2", "day, 2, edited"))
+    assert (made.base, made.deletes) == (1, ())
+    # With a second one of theirs they have read it.
+    both = [theirs[0], Entry(seen[1].document, seen[1].text.replace("1", "I")), *theirs[2:]]
+    bases = history(("disk", seen), ("mirror", both))
+    made = plan(both, bases, render(both[:-1]))
+    assert (made.base, made.deletes) == (0, ("day3",))
+
+
 def test_another_text_under_the_same_name_is_no_stale_edit_of_what_was_there() -> None:
     first = [Entry("a", "## 2026-01-01 10:00:00 UTC\n\nthe first of two entries here\n\n")]
     second = [*first, Entry("b", "## 2026-01-02 10:00:00 UTC\n\nthe other one came later\n\n")]
