@@ -24,6 +24,8 @@ NO_BASE = -1
 # From this on an entry is taken for an edited one of the same heading.
 ALIKE = 0.5
 BEGINNING = 16
+# Fewer characters than this are no word that tells who wrote it.
+RARE = 4
 # So much of a text that was taken out of the folder must be in a new file for it to be an edit of that text.
 MEANT = 0.5
 
@@ -159,8 +161,7 @@ def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) 
     if any(_is_news(addition(old, it), shown.text, known) for old, it in rewritten):
         return True
     same = [(old, it) for old, it in rewritten if _is_new(it, shown, known)]
-    # Two people may tick the same item, or strike out the same word.
-    if len({old for old, _ in same}) > 1 or any(changed(old, it) >= BEGINNING for old, it in same):
+    if len({old for old, _ in same}) > 1 or any(not _is_common(old, it, known) for old, it in same):
         return True
     if any(_are_news(new_words(old, it), shown.words, known) for old, it in rewritten):
         return True
@@ -171,6 +172,12 @@ def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) 
 def _is_new(entry: str, shown: Shown, known: Mapping[str, str]) -> bool:
     """True for an entry that the text has as it is, unless it was a part of one that is known and was cut in two."""
     return entry in shown.pieces and not any(entry in it and entry in markdown.pieces(it) for it in known.values())
+
+
+def _is_common(old: str, new: str, known: Mapping[str, str]) -> bool:
+    """True for a small change that two people may make alike: a tick, a word struck out, one that is used already."""
+    put = addition(old, new)
+    return changed(old, new) < BEGINNING and (len(put) < RARE or any(put in it for it in known.values()))
 
 
 def _is_news(passage: str, text: str, known: Mapping[str, str]) -> bool:
