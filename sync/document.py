@@ -5,8 +5,10 @@ write to them concurrently yet; later writes use one key a field, so that two no
 apart both win. Sets (tags) are one key a member, so that additions and removals made apart both hold.
 
 Every edit uses a client id of its own: it may be made against an old state, and a client id must never number two
-different operations the same. Edits that belong together (all documents of a renamed file) share one: of concurrent
-writes to a field the one with the higher client id wins, so that all of them agree on one winner.
+different operations the same. That of a new text follows from its operations: whoever ticks the same item of the same
+text, here or elsewhere, now or later, makes the same operations, and it is ticked once. Edits that belong together
+(all documents of a renamed file) share one: of concurrent writes to a field the one with the higher client id wins, so
+that all of them agree on one winner.
 
 A document may be born on several nodes apart, from the same content (`derive`): its id and first client id follow from
 the content, so that all of them make the same document.
@@ -24,9 +26,11 @@ from pycrdt import Doc, Map, Text, merge_updates
 from hiveminddb.errors import Corrupt
 from hiveminddb.sync import grammar
 from hiveminddb.sync.diff import edits
-from hiveminddb.sync.encoding import derived_document, new_document
+from hiveminddb.sync.encoding import client_of, derived_document, new_document
 
 _INITIAL = ""
+# Numbers operations while it is not known yet which ones they are.
+_DRAFT = 1
 _MEMBER = "tags:"
 TAGS = "tags"
 
@@ -89,6 +93,13 @@ def edit(
     update changes only what differs between `state` and what is asked for here. A `client` must not be given twice
     for one document, unless the second time the state has what was made the first time.
     """
+    if client is not None or text is None:
+        return _edited(state, text, fields, client)
+    draft = _edited(state, text, fields, _DRAFT)
+    return draft and _edited(state, text, fields, client_of(draft))
+
+
+def _edited(state: bytes, text: str | None, fields: Fields | None, client: int | None) -> bytes | None:
     doc, body, values = _open(state, client)
     before = doc.get_state()
     present = _fields(values.to_py() or {})

@@ -26,6 +26,11 @@ def new_client() -> int:
     return random.getrandbits(_CLIENT_BITS)
 
 
+def client_of(operations: bytes) -> int:
+    """The client id that follows from operations, numbered as those of some other client: one never stands for two."""
+    return int.from_bytes(blake2b(operations, digest_size=8).digest()) & ((1 << _CLIENT_BITS) - 1)
+
+
 def new_document(text: str, key: str, value: Mapping[str, Any]) -> bytes:
     """A document of a client of its own: a root Text `text`, and a root Map `fields` with one key. JSON values."""
     count, items = _items(text, key, value)

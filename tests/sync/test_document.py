@@ -257,3 +257,52 @@ def test_documents_renamed_together_agree_on_one_of_two_names(seed: int, moved: 
         rng.shuffle(updates)
         names.add(document.read(document.merge(*updates, state)).fields["topic"])
     assert names == {"mine" if mine > theirs else "theirs"}
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_the_same_edit_of_the_same_text_made_apart_is_one(old: str, new: str) -> None:
+    state = document.create(old, {"topic": "t"})
+    here, there = document.edit(state, text=new), document.edit(state, text=new)
+    assert here == there
+    if here is not None:
+        assert document.read(document.merge(state, here, here)).text == new
+
+
+def test_an_item_that_two_people_tick_is_ticked_once() -> None:
+    state = document.create("- [ ] call\n- [ ] write\n", {"topic": "t"})
+    here = document.edit(state, text="- [x] call\n- [ ] write\n")
+    there = document.edit(state, text="- [x] call\n- [ ] write\n")
+    also = document.edit(state, text="- [x] call\n- [x] write\n")
+    assert here and there and also
+    assert document.read(document.merge(state, there, here)).text == "- [x] call\n- [ ] write\n"
+    assert document.read(document.merge(state, here, also)).text.count("write") == 1
+
+
+def test_edits_of_texts_that_only_look_the_same_have_nothing_in_common() -> None:
+    state = document.create("aa", {"topic": "t"})
+    texts = {}
+    for middle in ("ba", "ab"):
+        first = document.edit(state, text=middle)
+        assert first is not None
+        other = document.merge(state, first)
+        back = document.edit(other, text="a")
+        assert back is not None
+        texts[middle] = document.merge(other, back)
+    edits = [document.edit(it, text="xa") for it in texts.values()]
+    assert edits[0] != edits[1]
+    everything = [*texts.values(), *(it for it in edits if it)]
+    assert document.read(document.merge(*everything)) == document.read(document.merge(*reversed(everything)))
+
+
+def test_what_was_taken_back_stays_so_when_the_same_edit_comes_from_an_old_text_again() -> None:
+    state = document.create("one\n", {"topic": "t"})
+    edit = document.edit(state, text="one two\n")
+    assert edit is not None
+    edited = document.merge(state, edit)
+    back = document.edit(edited, text="one\n")
+    assert back is not None
+    present = document.merge(edited, back)
+    assert document.edit(state, text="one two\n") == edit
+    again = document.edit(present, text="one two\n")
+    assert again is not None and again != edit
+    assert document.read(document.merge(present, again)).text == "one two\n"
