@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hiveminddb.daemon.mirror.renaming import Renaming
 from hiveminddb.daemon.mirror.settling import Look
 from hiveminddb.daemon.projection import ENTRY
 from hiveminddb.store import outbox
@@ -121,6 +122,21 @@ async def test_a_new_file_with_the_name_of_one_that_others_renamed_is_another_on
         assert await entries(it) == ["something else altogether"]
         it.topic = "archive"
         assert await entries(it) == ["first", "second"]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_a_new_file_in_the_place_on_the_disk_of_one_that_others_renamed_is_another_one(
+    tmp_path: Path, is_new: bool
+) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.move_unseen("archive")
+        text = "# other\n\n1234567890 1234567890 1234567890\n" if is_new else FILE
+        found = Look("other", FileText(text, digest_of(text), Stat(len(text), 9, 0, 1)))
+        ready, later = await it.write(lambda tx: Renaming(it.settler).sort_out([Look("notes"), found], tx))
+        assert ready == [found]
+        # The vanished one is looked at again, unless it has been found.
+        assert later == (["notes"] if is_new else [])
 
 
 async def test_a_short_file_with_the_name_of_one_that_others_renamed_is_another_one(tmp_path: Path) -> None:
