@@ -234,12 +234,14 @@ class Deputy:
         return await self._ask(node, AskState(standing.swarm, standing.epoch, self._machine.applied), StateAnswer)
 
     async def _learn(self, node: NodeId) -> None:
-        swarm, epoch = self._council.standing.swarm, self._council.standing.epoch
         try:
-            said = await self.state_of(node)
+            await self._take(await self.state_of(node))
         except (Unavailable, InvalidFrame) as error:
-            log.debug("state not told node=%s reason=%s", node, error)
-            return
+            # Among others one of a swarm that has just let this node go, which its farewell tells.
+            log.debug("state not taken node=%s reason=%s", node, error)
+
+    async def _take(self, said: StateAnswer) -> None:
+        swarm, epoch = self._council.standing.swarm, self._council.standing.epoch
         if said.swarm != swarm:
             return
         if said.epoch == epoch and said.voters and not self.votes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from hiveminddb.daemon.swarm.members import Members
 from hiveminddb.daemon.swarm.news import News
 from hiveminddb.daemon.swarm.questions import AskDecision, AskState, DecisionAnswer, Farewell, StateAnswer
 from hiveminddb.daemon.swarm.standing import Standing, alone, learning
-from hiveminddb.errors import Conflict, NoQuorum
+from hiveminddb.errors import Conflict, InvalidFrame, NoQuorum
 from hiveminddb.model import NodeId
 from hiveminddb.store import directory
 from hiveminddb.store.database import Database
@@ -42,6 +43,7 @@ class Lines:
     voting: frozenset[NodeId] = frozenset()
     linked: frozenset[NodeId] = frozenset()
     asked: list[NodeId] = field(default_factory=list)
+    state: StateAnswer = field(default_factory=lambda: StateAnswer("", "", 0, 0, b"", []))
 
     def connected(self) -> frozenset[NodeId]:
         return self.linked
@@ -52,7 +54,7 @@ class Lines:
     async def call(self, peer: NodeId, payload: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
         asked = questions.question(payload)
         if not isinstance(asked, AskDecision):
-            return questions.encode(StateAnswer("", "", 0, 0, b"", []))
+            return questions.encode(self.state)
         self.asked.append(peer)
         if peer not in self.voting:
             raise NoQuorum("the node asked does not vote", "try again in a moment")
@@ -164,6 +166,25 @@ async def test_who_has_just_been_made_a_voter_does_not_replace_its_log_by_a_stat
     assert here.machine.applied == 0
     await citizenship.learn(StateAnswer("s" * 20, EARLIER, 5, 1, state, [OTHER]))
     assert here.machine.applied == 5
+
+
+async def test_a_state_that_does_not_know_this_node_is_passed_over(
+    stack: AsyncExitStack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = Lines(state=StateAnswer("s" * 20, EARLIER, 9, 1, b"state", [ONE]), linked=frozenset({ONE}))
+    here = await node(stack, tmp_path, learning("s" * 20, EARLIER, 0, 0), lines)
+    told: asyncio.Queue[StateAnswer] = asyncio.Queue()
+
+    async def refuse(said: StateAnswer) -> None:
+        told.put_nowait(said)
+        raise InvalidFrame("a swarm that does not know this node")
+
+    here.deputy.on_learned = refuse
+    async with asyncio.timeout(180):
+        for _ in range(2):
+            here.deputy.peer_up(ONE)
+            assert (await told.get()).step == 9
+    assert "part failed" not in caplog.text
 
 
 async def test_who_was_let_in_again_takes_no_notice_of_an_earlier_farewell(
