@@ -31,6 +31,9 @@ _TAG_BYTES = 8
 _CHANGE_SECONDS = 15.0
 _HAND_OVER_SECONDS = 3.0
 
+# Seconds until the machine is asked again for a state that peers can begin with.
+_COPY_AGAIN = 0.1
+
 
 class Machine(Protocol):
     """The state that the commands make."""
@@ -317,7 +320,8 @@ class Consensus:
     async def _copy(self) -> None:
         try:
             index, state = await self._machine.snapshot()
-            self._replica.offer(index, state)
+            if not self._replica.offer(index, state):
+                await asyncio.sleep(_COPY_AGAIN)
         finally:
             self._copying = False
         self._wake()

@@ -150,14 +150,20 @@ class Replica:
     def submit(self, ticket: Ticket) -> None:
         self.voter.requests.submit(ticket)
 
-    def offer(self, index: int, state: bytes) -> None:
-        """The machine's state after `index`, durable there, for peers whose next entries the log holds no more."""
+    def offer(self, index: int, state: bytes) -> bool:
+        """The machine's state after `index`, durable there, for peers whose next entries the log holds no more.
+
+        False where it cannot be given to them.
+        """
         voter = self.voter
         if voter.leadership is None or not voter.journal.base_index <= index <= self.delivered:
-            return
-        base = Base(index, voter.journal.term_at(index) or 0, voter.configuration.at(index))
-        voter.leadership.snapshot = Snapshot(base, state)
+            return False
+        # Who came in after that entry does not know who voted then: the machine is there in a moment.
+        if not (voters := voter.configuration.at(index)):
+            return False
+        voter.leadership.snapshot = Snapshot(Base(index, voter.journal.term_at(index) or 0, voters), state)
         voter.leadership.snapshot_wanted = False
+        return True
 
     def installed(self) -> None:
         """The machine holds `installing` durably."""

@@ -512,3 +512,26 @@ def test_who_comes_back_with_less_than_it_had_acknowledged_is_sent_it_again() ->
     stage.carry(without="c")
     assert stage.commands("b") == [b"1", b"2", b"3", b"4"]
     assert len(outcomes) == 1
+
+
+def test_a_leader_gives_no_state_from_before_it_knew_who_votes() -> None:
+    stage = Stage("abc")
+    stage.elect("a")
+    stage.propose("a", b"1")
+    stage.carry()
+    stage.disks["d"] = Disk(stage.chance)
+    Journal(stage.disks["d"], Base(0, 0, frozenset()))
+    stage.delivered["d"], stage.applied["d"] = [], 0
+    stage.start("d")
+    for name in "abc":
+        stage.replicas[name].peer_up(NodeId("d"))
+    stage.ask("a", Kind.ADD, b"d")
+    stage.carry()
+    stage.propose("a", b"2")
+    stage.carry()
+    leader = stage.elect("d")
+    assert leader.voter.voters == set("abcd")
+    assert not leader.offer(1, b"before")
+    assert leader.voter.leadership and leader.voter.leadership.snapshot is None
+    assert leader.offer(stage.applied["d"], b"after")
+    assert leader.voter.leadership.snapshot and leader.voter.leadership.snapshot.base.voters == set("abcd")
