@@ -28,7 +28,7 @@ def new_client() -> int:
 
 def client_of(operations: bytes) -> int:
     """The client id that follows from operations, numbered as those of some other client: one never stands for two."""
-    return int.from_bytes(blake2b(operations, digest_size=8).digest()) & ((1 << _CLIENT_BITS) - 1)
+    return _client(blake2b(operations, digest_size=8).digest())
 
 
 def new_document(text: str, key: str, value: Mapping[str, Any]) -> bytes:
@@ -47,10 +47,14 @@ def derived_document(
     """
     count, items = _items(text, key, {name: value[name] for name in sorted(value)})
     digest = blake2b(count + items, digest_size=32, salt=salt).digest()
-    derived = int.from_bytes(digest[-8:]) & ((1 << _CLIENT_BITS) - 1)
     extra = b"".join(_field(name, item) for name, item in apart.items())
     own = _number(len(apart)) + _number(client) + b"\x00" + extra
-    return digest, b"".join((b"\x02", count, _number(derived), b"\x00", items, own, b"\x00"))
+    return digest, b"".join((b"\x02", count, _number(_client(digest)), b"\x00", items, own, b"\x00"))
+
+
+def _client(digest: bytes) -> int:
+    """The client id that the end of a digest names."""
+    return int.from_bytes(digest[-8:]) & ((1 << _CLIENT_BITS) - 1)
 
 
 def _items(text: str, key: str, value: Mapping[str, Any]) -> tuple[bytes, bytes]:
