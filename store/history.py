@@ -164,8 +164,3 @@ def stays_in(connection: apsw.Connection, topic: str, upto: int) -> Iterator[Sta
         {"topic": topic, "n": upto},
     )
     return (Stay(*row) for row in rows)
-
-
-def file_text(connection: apsw.Connection, topic: str, n: int) -> str:
-    """The text of a file as of a change, empty where it had none."""
-    return "".join(entry.text for entry in entries_as_of(connection, topic, n))

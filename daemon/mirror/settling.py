@@ -24,7 +24,7 @@ from hiveminddb.daemon.mirror.takein import (
 )
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.tails import Addition, Tails
-from hiveminddb.store import history, outbox, topic_files, vault_state
+from hiveminddb.store import outbox, topic_files, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync.encoding import new_client
@@ -159,6 +159,8 @@ class Settler:
             n = tx.counters.n
             tx.put_vault_base(replace(last, topic=new, n=n, by="disk"), BASES_KEPT)
             tx.put_vault_file(replace(known, topic=new, n=n))
+            # Nothing else asks for a file that has no memories any more.
+            tx.mark("mirror", new, n)
         tx.drop_vault_file(old)
         self._topics.discard(old)
         self._topics.add(new)
@@ -203,7 +205,7 @@ class Settler:
         elif known is None or not look.unchanged:
             tx.drop_vault_file(look.topic)
             self._topics.discard(look.topic)
-        elif history.file_text(tx.connection, look.topic, known.n):
+        elif render(base_entries(tx, _recorded(tx, known))):
             return _removal(tx, look.topic, n, known.digest)
         _done(tx, look.topic, n)
         return None

@@ -112,6 +112,20 @@ async def moved_by_others(it: Paper, topic: str) -> None:
     assert it.text is None
 
 
+async def test_a_file_renamed_after_others_moved_its_memories_goes_also_if_the_daemon_dies_in_between(
+    tmp_path: Path,
+) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.move_unseen("archive")
+        file = FileText(FILE, digest_of(FILE), Stat(len(FILE), 1, 0, 1))
+        await it.write(lambda tx: it.settler.renamed(tx, "notes", "plan", file))
+        assert "plan" in {mark.key for mark in await it.database.read(lambda db: outbox.pending(db, "mirror", 9))}
+        it.topic = "plan"
+        await it.come_round()
+        assert it.text is None
+
+
 async def test_a_new_file_with_the_name_of_one_that_others_renamed_is_another_one(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save(FILE)

@@ -50,7 +50,6 @@ def test_every_text_a_file_ever_had_is_still_there(taken: list[tuple[str, str, s
         tx.flush_index()
         for n, files in enumerate(past):
             for topic, text in files.items():
-                assert history.file_text(connection, topic, n) == text
                 assert "".join(entry.text for entry in history.entries_as_of(connection, topic, n)) == text
         for topic, text in past[-1].items():
             assert "".join(row.text for row in entries_of(connection, topic)) == text
