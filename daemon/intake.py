@@ -87,8 +87,7 @@ class Intake:
             before = tx.memory(it.change.document)
             if row := self._pipeline.absorb(tx, it.n, it.change):
                 rows.append(row)
-                # Who follows a rename renames nothing: else two that follow each other never come to rest.
-                renamed += moved_heads(before, row) if it.change.actor != BY_MERGE else ()
+                renamed += moved_heads(before, row) if _is_rename(it.change) else ()
         rows += self._put_new(tx, new)
         self._note(rows)
         self._tidy(tx, {row.id for row in rows if row.role == HEAD}, renamed)
@@ -106,6 +105,12 @@ class Intake:
     def _note(self, rows: Iterable[MemoryRow]) -> None:
         for topic in {row.topic for row in rows if row.alive}:
             self._topics.add(topic)
+
+
+def _is_rename(change: Change) -> bool:
+    """Whether a head that the change has moved took its file with it; one that was pasted did not."""
+    # Who follows a rename renames nothing: else two that follow each other never come to rest.
+    return change.action == "move" and change.actor != BY_MERGE
 
 
 def _following(tx: Transaction, origin: NodeId, group: Sequence[Change]) -> tuple[list[Change], list[Change]]:

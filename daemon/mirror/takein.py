@@ -28,7 +28,7 @@ from hiveminddb.sync import document, position
 from hiveminddb.sync.document import Content
 from hiveminddb.sync.encoding import new_client
 from hiveminddb.vault import markdown
-from hiveminddb.vault.choosing import Base, Entry, render
+from hiveminddb.vault.choosing import BEGINNING, Base, Entry, render
 from hiveminddb.vault.markdown import Span
 from hiveminddb.vault.reconcile import Create, Edit, Plan, plan
 
@@ -303,8 +303,16 @@ def _derived(found: Arrival, entry: Create | Span, where: str, alike: Counter[st
 def _pasted(tx: Transaction, entry: Create | Span, now: int) -> MemoryRow | None:
     """The memory that was cut from a file, this one or another, and is in this one again."""
     start, end = markdown.body(entry.text, entry.is_head)
+    if not _is_telling(entry.text[start:end], entry.heading is not None):
+        return None
     gone = topic_files.invalidated_with(tx.connection, text_hash(entry.text[start:end]), now - _PASTE_MICROSECONDS)
     return next((row for row in gone if row.text == entry.text and row.invalidated_by == BY_FILE), None)
+
+
+def _is_telling(body: str, is_dated: bool) -> bool:
+    """False for what others write as well who mean another file: blanks, a date, a title, a word or two without one."""
+    words = "".join(line for line in body.splitlines() if not line.startswith("#")).strip()
+    return len(words) >= (1 if is_dated else BEGINNING)
 
 
 def placed(meaning: Plan, positions: Mapping[str, str]) -> Iterator[tuple[str | int, str]]:

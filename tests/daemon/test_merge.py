@@ -238,6 +238,23 @@ def test_an_entry_added_to_a_file_that_was_renamed_meanwhile_goes_with_it(chance
         assert sorted(a.files) == ["notes", "renamed"]
 
 
+@pytest.mark.parametrize("head", ["\n", "# plan\n\n", "# plan\n\nwords that nobody types twice\n\n"])
+def test_files_made_apart_that_begin_like_one_that_was_removed_stay_two(head: str, chance: random.Random) -> None:
+    with islands("a", "b", "c") as (a, b, c):
+        a.save("old", head + THIRD)
+        meet([a, b, c])
+        a.remove("old")
+        meet([a, b, c])
+        a.save("one", head + FIRST)
+        b.save("other", head + SECOND)
+        b.rename("other", "another")
+        meet([a, b, c], chance)
+        agree([a, b, c])
+        assert (a.contents("one")[-1:], a.contents("another")[-1:]) == (["first"], ["second"])
+        if "words" not in head:
+            assert a.files == {"one": head + FIRST, "another": head + SECOND}
+
+
 Deed = Callable[[Island], None]
 
 
