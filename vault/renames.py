@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from hiveminddb.vault.difference import similarity
@@ -31,6 +31,40 @@ def pair(gone: Sequence[Seen], new: Sequence[Seen]) -> dict[str, str]:
     _equal(pairs, gone, new, lambda file: file.digest if file.text.strip() else None)
     _most_alike(pairs, gone, new)
     return pairs
+
+
+def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: Sequence[Seen]) -> list[Seen]:
+    """Files that have another name now while another file has theirs: a chain of renames ends at a new name.
+
+    Each of `replaced` is a file as it was known and what has its name now. An editor that keeps the file as it was
+    under another name, and writes what was made of it, has renamed nothing.
+    """
+    places = {found.inode: found for found in new}
+    others = {old.inode for old in (*gone, *(old for old, _ in replaced))} - {0}
+    found: list[Seen] = []
+    waiting = [(old, now) for old, now in replaced if old.inode != now.inode]
+    while more := [(old, now) for old, now in waiting if _lives_on(old, now, places, others)]:
+        found += [old for old, _ in more]
+        places |= {now.inode: now for _, now in more}
+        waiting = [it for it in waiting if it not in more]
+    return found
+
+
+def _lives_on(old: Seen, now: Seen, places: Mapping[int, Seen], others: Set[int]) -> bool:
+    there = places.get(old.inode)
+    if there is None or not _related(old, there):
+        return False
+    return now.inode in others or similarity(old.text, now.text) <= ALIKE
+
+
+def in_order(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Renames such that each finds its new name free; without those that go round in a circle."""
+    waiting, ordered = dict(pairs), list[tuple[str, str]]()
+    while free := [(old, new) for old, new in waiting.items() if new not in waiting]:
+        ordered += free
+        for old, _ in free:
+            del waiting[old]
+    return ordered
 
 
 def _related(old: Seen, found: Seen) -> bool:

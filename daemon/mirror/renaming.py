@@ -11,7 +11,8 @@ from hiveminddb.daemon.mirror.takein import base_entries, file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.vault.choosing import render
-from hiveminddb.vault.renames import Seen, pair
+from hiveminddb.vault.files import FileText
+from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
 
 # Long enough for the two halves of a rename and for an editor that saves by rename on a busy machine: a file that is
 # back after that lacks whatever its author had not seen, as if it had been removed on purpose.
@@ -48,7 +49,7 @@ class Renaming:
             else:
                 self._drop(look.topic)
         files = {look.topic: look.file for look in looks if look.file}
-        for old, new in self._pairs(tx, looks).items():
+        for old, new in self._pairs(tx, looks):
             self._settler.renamed(tx, old, new, files[new])
             self._drop(old)
             gone.discard(old)
@@ -59,16 +60,21 @@ class Renaming:
         ready = [look for look in looks if look.topic not in later and look.topic not in renamed_away]
         return ready, later
 
-    def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> dict[str, str]:
-        arrived = [look for look in looks if look.file is not None]
-        if not arrived or not self._since:
-            return {}
-        new = [
-            Seen(look.topic, look.file.stat.inode, look.file.digest, look.file.text)
-            for look in arrived
-            if look.file and vault_state.vault_file(tx.connection, look.topic) is None
+    def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> list[tuple[str, str]]:
+        arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
+        known = {topic: vault_state.vault_file(tx.connection, topic) for topic in arrived}
+        new = [found for topic, found in arrived.items() if known[topic] is None]
+        if not new:
+            return []
+        inodes = {found.inode for found in arrived.values()}
+        replaced = [
+            (self._last_seen(tx, topic), arrived[topic])
+            for topic, file in known.items()
+            if file and file.inode in inodes and file.inode != arrived[topic].inode
         ]
-        return pair([self._gone(tx, topic) for topic in self._since], new) if new else {}
+        gone = [self._gone(tx, topic) for topic in self._since]
+        moved = moved_on(replaced, gone, new)
+        return in_order(pair([*gone, *moved], [*new, *(arrived[old.topic] for old in moved)]))
 
     def _drop(self, topic: str) -> None:
         self._since.pop(topic, None)
@@ -85,6 +91,10 @@ class Renaming:
         # Others may have moved its memories away, and its text with them.
         text = file_text(tx.entries_of(topic)) or _former_text(tx, topic, digest)
         return Seen(topic, inode, digest, text)
+
+
+def _seen(topic: str, file: FileText) -> Seen:
+    return Seen(topic, file.stat.inode, file.digest, file.text)
 
 
 def _former_text(tx: Transaction, topic: str, digest: str) -> str:

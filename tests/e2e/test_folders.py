@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from hiveminddb import HiveMind
 from hiveminddb.model import Memory
 from tests.cli.place import Place
@@ -60,6 +62,30 @@ def test_files_renamed_and_edited_at_once_keep_their_memories(place: Place, mind
     wait_until(lambda: "more" in listed(mind, "renamed") and not listed(mind, "one/"))
     wait_until(lambda: sum(memory.content == "more" for memory in mind.each()) == 3)
     assert {content: memory.id for content, memory in listed(mind, "renamed").items() if content in ids} == ids
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_files_that_each_take_the_name_of_the_next_keep_their_memories(
+    place: Place, mind: HiveMind, running: bool
+) -> None:
+    write(place.vault / "log", 3)
+    wait_until(lambda: len(listed(mind, "log/")) == 3)
+    ids = {memory.content: memory.id for memory in listed(mind, "log/").values()}
+    if not running:
+        place.hmd("down")
+    for n in (2, 1, 0):
+        (place.vault / "log" / f"note {n}.md").rename(place.vault / "log" / f"note {n + 1}.md")
+    (place.vault / "log" / "note 0.md").write_text("# today\n\n## 2026-05-05 10:00\n\nnothing has happened yet\n")
+    if not running:
+        place.hmd("up")
+    wanted = {f"log {n} says so": f"log/note {n + 1}" for n in range(3)}
+
+    def said() -> dict[str, Memory]:
+        return {content: memory for content, memory in listed(mind, "log/").items() if content in wanted}
+
+    wait_until(lambda: "nothing has happened yet" in listed(mind, "log/note 0"))
+    wait_until(lambda: {content: memory.topic for content, memory in said().items()} == wanted)
+    assert {content: memory.id for content, memory in said().items()} == ids
 
 
 def test_a_folder_moved_in_and_removed_whole(place: Place, mind: HiveMind, tmp_path: Path) -> None:

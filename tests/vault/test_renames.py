@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hiveminddb.vault.files import digest_of
-from hiveminddb.vault.renames import Seen, pair
+from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
 
 PROSE = "the quick brown fox jumps over the lazy dog and runs away into the dark forest\n" * 3
 
@@ -38,6 +38,40 @@ def test_a_text_much_alike_is_the_same_file() -> None:
 
 def test_empty_files_are_nobody() -> None:
     assert pair([seen("a", "")], [seen("b", "")]) == {}
+
+
+OTHER = "1234567890 " * 20
+
+
+def test_a_file_whose_name_another_has_taken_has_moved_on() -> None:
+    b, c = seen("b", OTHER, 2), seen("c", PROSE.upper(), 3)
+    moved = moved_on(
+        [(b, seen("b", PROSE, 1)), (c, seen("c", OTHER, 2))], [seen("a", PROSE, 1)], [seen("d", PROSE.upper(), 3)]
+    )
+    assert moved == [c, b]
+
+
+def test_a_file_that_was_kept_aside_and_edited_has_not_moved_on() -> None:
+    old = seen("b", PROSE, 2)
+    assert moved_on([(old, seen("b", PROSE + "more", 9))], [], [seen("b before", PROSE, 2)]) == []
+    assert moved_on([(old, seen("b", OTHER, 9))], [], [seen("b before", PROSE, 2)]) == [old]
+
+
+def test_a_new_file_with_the_number_of_one_that_was_replaced_is_not_that_one() -> None:
+    assert moved_on([(seen("b", PROSE, 2), seen("b", OTHER, 1))], [seen("a", OTHER, 1)], [seen("c", OTHER, 2)]) == []
+
+
+def test_two_files_that_exchanged_their_names_have_not_moved_on() -> None:
+    a, b = seen("a", PROSE, 1), seen("b", OTHER, 2)
+    assert moved_on([(a, seen("a", OTHER, 2)), (b, seen("b", PROSE, 1))], [], [seen("c", "else", 3)]) == []
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("abcdef"), max_size=6))
+def test_renames_are_put_so_that_each_new_name_is_free(pairs: dict[str, str]) -> None:
+    ordered = in_order(pairs)
+    assert dict(ordered).items() <= pairs.items()
+    for place, (_, new) in enumerate(ordered):
+        assert new not in [old for old, _ in ordered[place:]]
 
 
 TEXTS = st.sampled_from(["", PROSE, PROSE.upper(), PROSE + "x", "short"])
