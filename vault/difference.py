@@ -11,6 +11,8 @@ from itertools import zip_longest
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel
 
+from hiveminddb.vault import markdown
+
 # Exact distances cost |a| x |b| / 64 steps: this keeps one under about ten milliseconds.
 EXACT_PRODUCT = 300_000_000
 OPCODES_PRODUCT = 20_000_000
@@ -110,9 +112,13 @@ def _lines_added(before: Sequence[str], after: Sequence[str]) -> Iterable[str]:
 
 
 def shares_lines(old: str, new: str) -> bool:
-    """True if a line of some length is in both."""
-    lines = {line for line in old.splitlines() if len(line.strip()) >= CONTEXT}
-    return any(line in lines for line in new.splitlines())
+    """True if a line of some length is in both; the same tags are on many files."""
+    lines = {line for line in _below_front(old) if len(line.strip()) >= CONTEXT}
+    return any(line in lines for line in _below_front(new))
+
+
+def _below_front(text: str) -> list[str]:
+    return text[markdown.front_matter_end(text) :].splitlines()
 
 
 def addition(old: str, new: str) -> str:
@@ -149,8 +155,9 @@ def kept(old: str, new: str) -> float:
     if len(old) * len(new) > EXACT_PRODUCT:
         lines = Counter(old.splitlines())
         return (lines & Counter(new.splitlines())).total() / lines.total()
-    # Unrelated prose has about half of its letters in order.
-    return max(_share(old.split(), new.split()), 2 * _share(old, new) - 1)
+    words = _share(old.split(), new.split())
+    # Unrelated prose has about half of its letters in order, and more of them in a much longer text.
+    return words if len(new) > 2 * len(old) else max(words, 2 * _share(old, new) - 1)
 
 
 def _share(old: Sequence[str], new: Sequence[str]) -> float:

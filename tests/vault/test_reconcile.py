@@ -159,6 +159,15 @@ def test_another_text_under_the_same_name_is_no_stale_edit_of_what_was_there() -
     assert found.deletes == ("a", "b")
 
 
+def test_a_long_text_with_the_same_tags_is_no_stale_edit_of_a_short_one() -> None:
+    front = "---\ntags: [work, home]\n---\n"
+    first = [Entry("a", f"{front}\nring the plumber about the tap\n\nand ask what it costs\n", True)]
+    second = [Entry("b", f"{front}\nwhat to bring on friday\n\n", True), Entry("c", entry(1, "somebody elses"))]
+    sentence = "Long before anybody had thought of a plumber, rivers ran where they liked and no cost was counted. "
+    bases = [Base(9, "mirror", second), Base(7, "mirror", first), Base(3, "disk", first)]
+    assert plan(second, bases, front + 8 * sentence).base == 0
+
+
 def test_a_stale_buffer_keeps_a_line_that_shares_letters_with_what_its_author_wrote() -> None:
     old = "alpha beta one billing\né Übung two cluster\n\n東京 queue three queue gamma\n"
     seen, present = [Entry("head", old, True)], [Entry("head", old + "gamma gamma four café\n", True)]
