@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import Indel
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+_WORD = re.compile(r"\w")
 
 # Bits of the alignment matrix rapidfuzz may use (12 MB); beyond it difflib's linear heuristics serve.
 _MATRIX_LIMIT = 100_000_000
@@ -79,6 +80,9 @@ def _trim(old: str, new: str, block: _Block) -> tuple[int, int, str]:
     a, b = old[block.old_start : block.old_end], new[block.new_start : block.new_end]
     head = common_prefix(a, b)
     tail = common_suffix(a, b, min(len(a), len(b)) - head)
+    if 2 * (head + tail) < max(len(a), len(b)):
+        # Letters that two words happen to share go when somebody deletes the old one, and would tear the new one.
+        head = tail = 0
     return block.old_start + head, block.old_end - tail, b[head : len(b) - tail]
 
 
@@ -99,16 +103,29 @@ def _to_line_end(text: str, at: int) -> int:
 
 
 def _words(a: str, b: str, block: _Block, offset: int) -> Iterator[_Block]:
-    inner = _align(
-        _TOKEN.findall(a[block.old_start : block.old_end]), _TOKEN.findall(b[block.new_start : block.new_end])
-    )
-    for word in inner:
+    old = a[block.old_start : block.old_end]
+    inner = _align(_TOKEN.findall(old), _TOKEN.findall(b[block.new_start : block.new_end]))
+    for word in _joined(old, inner):
         yield _Block(
             offset + block.old_start + word.old_start,
             offset + block.old_start + word.old_end,
             offset + block.new_start + word.new_start,
             offset + block.new_start + word.new_end,
         )
+
+
+def _joined(old: str, blocks: Iterable[_Block]) -> Iterator[_Block]:
+    """Blocks with no word between them as one: blanks of words that go would go with them, and glue the new ones."""
+    last: _Block | None = None
+    for block in blocks:
+        if last and not _WORD.search(old, last.old_end, block.old_start):
+            last = _Block(last.old_start, block.old_end, last.new_start, block.new_end)
+            continue
+        if last:
+            yield last
+        last = block
+    if last:
+        yield last
 
 
 def _align(a: list[str], b: list[str]) -> Iterator[_Block]:
