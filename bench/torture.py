@@ -34,8 +34,7 @@ from bench.torture_swarm.crew import Crew, world_of
 from bench.torture_swarm.faults import Faults, resumed
 
 SHOWN = 60
-# A full disk was given; that a stop closed a caller's open connection is no fault either.
-GIVEN = re.compile(r"disk is full|DiskFull|No space left|no room left|graceful shutdown exceeded")
+GIVEN = re.compile(r"disk is full|DiskFull|No space left|no room left")
 
 
 def torture(made: Lab, seed: int, seconds: float, membership: bool) -> list[str]:
