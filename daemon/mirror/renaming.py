@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from hiveminddb.daemon.mirror.candidates import file_bases
-from hiveminddb.daemon.mirror.settling import Look, Settler
-from hiveminddb.daemon.mirror.takein import base_entries, file_text
+from hiveminddb.daemon.mirror.settling import Look, Settler, known_text
+from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.vault.choosing import render
 from hiveminddb.vault.files import FileText
 from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
 
@@ -87,17 +85,12 @@ class Renaming:
 
     def _last_seen(self, tx: Transaction, topic: str) -> Seen:
         known = vault_state.vault_file(tx.connection, topic)
-        inode, digest = (known.inode, known.digest) if known else (0, "")
+        text = file_text(tx.entries_of(topic))
+        if known is None:
+            return Seen(topic, 0, "", text)
         # Others may have moved its memories away, and its text with them.
-        text = file_text(tx.entries_of(topic)) or _former_text(tx, topic, digest)
-        return Seen(topic, inode, digest, text)
+        return Seen(topic, known.inode, known.digest, text or known_text(tx, known))
 
 
 def _seen(topic: str, file: FileText) -> Seen:
     return Seen(topic, file.stat.inode, file.digest, file.text)
-
-
-def _former_text(tx: Transaction, topic: str, digest: str) -> str:
-    """What the file said when it had this digest; empty where that is not known any more."""
-    found = next((base for base in file_bases(tx, topic) if base.digest == digest), None)
-    return render(base_entries(tx, found)) if found else ""

@@ -205,7 +205,7 @@ class Settler:
         elif known is None or not look.unchanged:
             tx.drop_vault_file(look.topic)
             self._topics.discard(look.topic)
-        elif render(base_entries(tx, _recorded(tx, known))):
+        elif known_text(tx, known):
             return _removal(tx, look.topic, n, known.digest)
         _done(tx, look.topic, n)
         return None
@@ -251,6 +251,11 @@ def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
     return _recorded(tx, known)
 
 
+def known_text(tx: Transaction, known: VaultFile) -> str:
+    """What a file said when it was last known."""
+    return render(base_entries(tx, _recorded(tx, known)))
+
+
 def _recorded(tx: Transaction, known: VaultFile) -> VaultBase:
     bases = (it for it in file_bases(tx, known.topic) if it.digest == known.digest and it.n <= known.n)
     return next(bases, VaultBase(known.topic, known.n, known.n, "disk", known.digest))
@@ -282,7 +287,7 @@ def _never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, fi
     """Whether somebody went on from the last text that was certainly there: they went back, or it is the nearer one."""
     if any(base.digest == file.digest for base in file_bases(tx, doubtful.topic)):
         return True
-    before = render(base_entries(tx, _recorded(tx, known))) if known else ""
+    before = known_text(tx, known) if known else ""
     return distance(before, file.text) <= distance(render(base_entries(tx, doubtful)), file.text)
 
 
