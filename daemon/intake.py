@@ -13,7 +13,7 @@ from itertools import groupby
 from hiveminddb.daemon.admission import admitted
 from hiveminddb.daemon.pipeline import KIND, Pipeline
 from hiveminddb.daemon.projection import HEAD
-from hiveminddb.daemon.tidying import BY_MERGE, follow, leave_one_head, moved_heads
+from hiveminddb.daemon.tidying import follow, leave_one_head, moved_heads
 from hiveminddb.errors import Corrupt
 from hiveminddb.model import Change, NodeId
 from hiveminddb.store import ahead, history, topic_files
@@ -87,7 +87,7 @@ class Intake:
             before = tx.memory(it.change.document)
             if row := self._pipeline.absorb(tx, it.n, it.change):
                 rows.append(row)
-                renamed += moved_heads(before, row) if _is_rename(it.change) else ()
+                renamed += moved_heads(it.change, before, row)
         rows += self._put_new(tx, new)
         self._note(rows)
         self._tidy(tx, {row.id for row in rows if row.role == HEAD}, renamed)
@@ -105,12 +105,6 @@ class Intake:
     def _note(self, rows: Iterable[MemoryRow]) -> None:
         for topic in {row.topic for row in rows if row.alive}:
             self._topics.add(topic)
-
-
-def _is_rename(change: Change) -> bool:
-    """Whether a head that the change has moved took its file with it; one that was pasted did not."""
-    # Who follows a rename renames nothing: else two that follow each other never come to rest.
-    return change.action == "move" and change.actor != BY_MERGE
 
 
 def _following(tx: Transaction, origin: NodeId, group: Sequence[Change]) -> tuple[list[Change], list[Change]]:

@@ -11,6 +11,7 @@ from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.retiring import retire
+from hiveminddb.model import Change
 from hiveminddb.store import history
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.transaction import Transaction
@@ -41,9 +42,12 @@ def leave_one_head(tx: Transaction, pipeline: Pipeline, topic: str) -> None:
             retire(tx, pipeline, row, Author(BY_MERGE, "another head stands in its file"))
 
 
-def moved_heads(before: MemoryRow | None, after: MemoryRow | None) -> Iterable[tuple[str, str]]:
-    """The file that a change has renamed: its old and its new topic, where it has."""
-    if before and after and before.role == HEAD == after.role and before.alive and after.alive:
+def moved_heads(change: Change, before: MemoryRow | None, after: MemoryRow) -> Iterable[tuple[str, str]]:
+    """The old and the new topic of a file that a change has renamed; a pasted head takes no file along."""
+    # Who follows a rename renames nothing: else two that follow each other never come to rest.
+    if change.action != "move" or change.actor == BY_MERGE:
+        return
+    if before and before.role == HEAD == after.role and before.alive and after.alive:
         if before.topic != after.topic:
             yield before.topic, after.topic
 
