@@ -39,22 +39,18 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
     Each of `replaced` is a file as it was known and what has its name now. An editor that keeps the file as it was
     under another name, and writes what was made of it, has renamed nothing.
     """
-    places = {found.inode: found for found in new}
-    others = {old.inode for old in (*gone, *(old for old, _ in replaced))} - {0}
+    taken = {old.inode: (old, now) for old, now in replaced}
+    others = {old.inode for old in gone} | taken.keys()
     found: list[Seen] = []
-    waiting = [(old, now) for old, now in replaced if old.inode != now.inode]
-    while more := [(old, now) for old, now in waiting if _lives_on(old, now, places, others)]:
-        found += [old for old, _ in more]
-        places |= {now.inode: now for _, now in more}
-        waiting = [it for it in waiting if it not in more]
+    for place in new:
+        while (link := taken.pop(place.inode, None)) and _has_moved(*link, place, others):
+            old, place = link
+            found.append(old)
     return found
 
 
-def _lives_on(old: Seen, now: Seen, places: Mapping[int, Seen], others: Set[int]) -> bool:
-    there = places.get(old.inode)
-    if there is None or not _related(old, there):
-        return False
-    return now.inode in others or similarity(old.text, now.text) <= ALIKE
+def _has_moved(old: Seen, now: Seen, there: Seen, others: Set[int]) -> bool:
+    return _related(old, there) and (now.inode in others or similarity(old.text, now.text) <= ALIKE)
 
 
 def in_order(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
