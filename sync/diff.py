@@ -114,18 +114,15 @@ def _words(a: str, b: str, block: _Block, offset: int) -> Iterator[_Block]:
         )
 
 
-def _joined(old: str, blocks: Iterable[_Block]) -> Iterator[_Block]:
+def _joined(old: str, blocks: Iterable[_Block]) -> list[_Block]:
     """Blocks with no word between them as one: blanks of words that go would go with them, and glue the new ones."""
-    last: _Block | None = None
+    joined: list[_Block] = []
     for block in blocks:
-        if last and not _WORD.search(old, last.old_end, block.old_start):
-            last = _Block(last.old_start, block.old_end, last.new_start, block.new_end)
-            continue
-        if last:
-            yield last
-        last = block
-    if last:
-        yield last
+        if joined and not _WORD.search(old, joined[-1].old_end, block.old_start):
+            joined[-1] = _Block(joined[-1].old_start, block.old_end, joined[-1].new_start, block.new_end)
+        else:
+            joined.append(block)
+    return joined
 
 
 def _align(a: list[str], b: list[str]) -> Iterator[_Block]:
