@@ -16,6 +16,7 @@ from hiveminddb.daemon.swarm.reach import Reach
 from hiveminddb.daemon.swarm.view import Sightings
 from hiveminddb.errors import HiveMindError
 from hiveminddb.model import Change, NodeId
+from hiveminddb.store.database import Database
 from hiveminddb.sync.address import Address
 from hiveminddb.sync.antientropy import Have, Vector
 from hiveminddb.sync.links import Links
@@ -38,6 +39,7 @@ class Outlook:
     reach: Reach
     sightings: Sightings
     told_by: Mapping[NodeId, Have]
+    database: Database
 
     def origin(self) -> NodeId:
         """Under which this node's changes are made."""
@@ -49,9 +51,10 @@ class Outlook:
 
     def has_quorum(self) -> bool:
         """Whether an order can be decided now, here or through a voter."""
-        return self.council.has_quorum or (
-            not self.votes() and bool(self.links.connected()) and bool(self.members.others)
-        )
+        # Who is alone needs no consensus for it, which may just be formed anew.
+        if self.database.sole or self.council.has_quorum:
+            return True
+        return not self.votes() and bool(self.links.connected()) and bool(self.members.others)
 
     def leads(self) -> bool:
         """Whether this node leads."""

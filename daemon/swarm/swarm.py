@@ -145,7 +145,7 @@ class Swarm:
         self._reach = Reach(self.me, self._links, peer_addr, config.chosen("peer_addr"), peers)
         self.outlook = outlook = Outlook(
             self._pipeline, self._members, self._council, self._machine, self._links, self._reach, self._sightings,
-            self._knowledge.told,
+            self._knowledge.told, database,
         )  # fmt: skip
         self.ordering = Ordering(self.me, database, self._council, outlook, self._bells.ordering)
         self._arrivals = Arrivals(database, self._intake, self._machine, outlook.votes)
