@@ -34,11 +34,6 @@ _LATE = 3
 _RIVALS = 16
 
 
-def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
-    """The recent texts that were in a topic's file, newest first."""
-    return [base for base in vault_state.vault_bases(tx.connection, topic) if base.by != "late"]
-
-
 def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[VaultBase]:
     """The bases to compare a save with: first the file's newest text, then the others, newest first.
 

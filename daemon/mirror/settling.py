@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import Author, NewEntry
-from hiveminddb.daemon.mirror.candidates import BY_FILE, file_bases
+from hiveminddb.daemon.mirror.bases import base_entries, file_bases
+from hiveminddb.daemon.mirror.candidates import BY_FILE
 from hiveminddb.daemon.mirror.takein import (
     BASES_KEPT,
     Arrival,
-    base_entries,
     file_text,
     new_entries,
     take_in,

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hiveminddb.daemon.admission import admitted
 from hiveminddb.daemon.births import Births
 from hiveminddb.daemon.entries import Author, NewEntry
-from hiveminddb.daemon.mirror.candidates import BY_FILE, candidates, file_bases
+from hiveminddb.daemon.mirror.bases import base_entries, file_bases, state_in
+from hiveminddb.daemon.mirror.candidates import BY_FILE, candidates
 from hiveminddb.daemon.pipeline import Pipeline
-from hiveminddb.daemon.projection import ENTRY, HEAD, HEAD_POSITION, invalidated, invalidation
-from hiveminddb.model import Action, Change
-from hiveminddb.store import changes, history, topic_files, vault_state
+from hiveminddb.daemon.projection import ENTRY, HEAD, HEAD_POSITION, invalidated
+from hiveminddb.model import Action
+from hiveminddb.store import changes, topic_files, vault_state
 from hiveminddb.store.rows import MemoryRow, text_hash, to_microseconds
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import By, VaultBase
@@ -111,49 +111,6 @@ def _merge(
     revived = _Application(tx, pipeline, found, base, texts, is_new).apply(meaning, present)
     known_of = (*meaning.adopted, *meaning.gone, *revived)
     return base, [n for id in known_of for n in changes.places_of(tx.connection, id)]
-
-
-def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
-    """The entries of a text that the file had."""
-    past = history.entries_as_of(tx.connection, base.stood_in, base.upto)
-    placed = {e.document: (e.position, e.document, _past_entry(e)) for e in past}
-    for id, made in _extra(tx, base).items():
-        placed.pop(id, None)
-        if made[-1].action == "invalidate":
-            # Against a text of which the base may know nothing: to the base it is gone all the same.
-            continue
-        content = admitted(document.read(document.merge(*_updates(tx, id, base.upto), *(it.update for it in made))))
-        if content.fields["topic"] in (base.topic, base.stood_in) and not invalidation(content):
-            where, is_head = content.fields["position"], content.fields.get("role") == HEAD
-            placed[id] = (where, id, Entry(id, content.text, is_head))
-    return [entry for _, _, entry in sorted(placed.values(), key=lambda item: item[:2])]
-
-
-def _past_entry(past: history.PastEntry) -> Entry:
-    return Entry(past.document, past.text, past.position == HEAD_POSITION)
-
-
-def state_in(tx: Transaction, base: VaultBase | None, id: str) -> bytes | None:
-    """The state a document had in a base; None where that is its present one."""
-    if base is None:
-        return None
-    extra = _extra(tx, base).get(id, [])
-    seen = [*_updates(tx, id, base.upto), *(made.update for made in extra)]
-    return document.merge(*seen) if seen and len(seen) < len(changes.changes_of(tx.connection, id)) else None
-
-
-def _updates(tx: Transaction, id: str, upto: int) -> list[bytes]:
-    return [change.update for change in changes.changes_of(tx.connection, id, upto)]
-
-
-def _extra(tx: Transaction, base: VaultBase) -> dict[str, list[Change]]:
-    """The changes that the save itself made, of each document in the order of the log."""
-    found: dict[str, list[Change]] = {}
-    for n in base.extra:
-        change = changes.change(tx.connection, n)
-        assert change is not None, f"the log has lost change {n}"
-        found.setdefault(change.document, []).append(change)
-    return found
 
 
 def file_text(rows: Sequence[MemoryRow]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hiveminddb.daemon.entries import Author
-from hiveminddb.daemon.mirror.takein import base_entries
+from hiveminddb.daemon.mirror.bases import base_entries
 from hiveminddb.daemon.retiring import retire, revive
 from hiveminddb.store import vault_state
 from hiveminddb.store.database import Database

@@ -1,0 +1,60 @@
+"""The texts that a file had, made again from the log: what each said, and the state its documents had in it."""
+
+from __future__ import annotations
+
+from hiveminddb.daemon.admission import admitted
+from hiveminddb.daemon.projection import HEAD, HEAD_POSITION, invalidation
+from hiveminddb.model import Change
+from hiveminddb.store import changes, history, vault_state
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultBase
+from hiveminddb.sync import document
+from hiveminddb.vault.choosing import Entry
+
+
+def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
+    """The recent texts that were in a topic's file, newest first."""
+    return [base for base in vault_state.vault_bases(tx.connection, topic) if base.by != "late"]
+
+
+def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
+    """The entries of a text that the file had."""
+    past = history.entries_as_of(tx.connection, base.stood_in, base.upto)
+    placed = {e.document: (e.position, e.document, _past_entry(e)) for e in past}
+    for id, made in _extra(tx, base).items():
+        placed.pop(id, None)
+        if made[-1].action == "invalidate":
+            # Against a text of which the base may know nothing: to the base it is gone all the same.
+            continue
+        content = admitted(document.read(document.merge(*_updates(tx, id, base.upto), *(it.update for it in made))))
+        if content.fields["topic"] in (base.topic, base.stood_in) and not invalidation(content):
+            where, is_head = content.fields["position"], content.fields.get("role") == HEAD
+            placed[id] = (where, id, Entry(id, content.text, is_head))
+    return [entry for _, _, entry in sorted(placed.values(), key=lambda item: item[:2])]
+
+
+def _past_entry(past: history.PastEntry) -> Entry:
+    return Entry(past.document, past.text, past.position == HEAD_POSITION)
+
+
+def state_in(tx: Transaction, base: VaultBase | None, id: str) -> bytes | None:
+    """The state a document had in a base; None where that is its present one."""
+    if base is None:
+        return None
+    extra = _extra(tx, base).get(id, [])
+    seen = [*_updates(tx, id, base.upto), *(made.update for made in extra)]
+    return document.merge(*seen) if seen and len(seen) < len(changes.changes_of(tx.connection, id)) else None
+
+
+def _updates(tx: Transaction, id: str, upto: int) -> list[bytes]:
+    return [change.update for change in changes.changes_of(tx.connection, id, upto)]
+
+
+def _extra(tx: Transaction, base: VaultBase) -> dict[str, list[Change]]:
+    """The changes that the save itself made, of each document in the order of the log."""
+    found: dict[str, list[Change]] = {}
+    for n in base.extra:
+        change = changes.change(tx.connection, n)
+        assert change is not None, f"the log has lost change {n}"
+        found.setdefault(change.document, []).append(change)
+    return found
