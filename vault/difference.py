@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel
@@ -28,8 +28,8 @@ SAME_LINE = 0.5
 MAX_LINES = 50
 
 
-def common_prefix(a: str, b: str) -> int:
-    """How many characters two texts share at their start."""
+def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many characters, or lines, two texts share at their start."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high + 1) // 2
@@ -40,8 +40,8 @@ def common_prefix(a: str, b: str) -> int:
     return low
 
 
-def common_suffix(a: str, b: str, limit: int) -> int:
-    """How many characters, at most `limit`, two texts share at their end."""
+def common_suffix(a: Sequence[str], b: Sequence[str], limit: int) -> int:
+    """How many characters, or lines, at most `limit`, two texts share at their end."""
     low, high = 0, limit
     while low < high:
         middle = (low + high + 1) // 2
@@ -52,7 +52,7 @@ def common_suffix(a: str, b: str, limit: int) -> int:
     return low
 
 
-def middles(a: str, b: str) -> tuple[int, int]:
+def middles(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:
     """Lengths of the common start and of the common end, which do not overlap."""
     start = common_prefix(a, b)
     return start, common_suffix(a, b, min(len(a), len(b)) - start)
@@ -94,16 +94,26 @@ def keeps_old_site(old: str, new: str, text: str) -> bool:
 
 def lacks_lines(old: str, new: str, text: str) -> bool:
     """True if `new` has whole lines more than `old`, and `text` has none of them, edited or not."""
-    before, after = old.splitlines(), new.splitlines()
-    if len(before) * len(after) > OPCODES_PRODUCT:
-        return True
-    added = [line for line in _lines_added(before, after) if line.strip()][:MAX_LINES]
-    own = [line for line in dict.fromkeys(text.splitlines()) if line.strip() and line not in old][:MAX_LINES]
+    before = old.splitlines()
+    added = _telling(_lines_added(before, new.splitlines()))
+    known = set(before)
+    own = _telling(line for line in dict.fromkeys(text.splitlines()) if line not in known and line not in old)
     return bool(added) and not any(similarity(line, mine) >= SAME_LINE for line in added for mine in own)
 
 
+def _telling(lines: Iterable[str]) -> list[str]:
+    """The first of those that are not blank."""
+    return list(islice((line for line in lines if line.strip()), MAX_LINES))
+
+
 def _lines_added(before: Sequence[str], after: Sequence[str]) -> Iterable[str]:
-    """Lines that stand where nothing was taken away, or only blank ones."""
+    """Lines that stand where nothing was taken away, or only blank ones; of very long texts, those that are new."""
+    start, end = middles(before, after)
+    before, after = before[start : len(before) - end], after[start : len(after) - end]
+    if len(before) * len(after) > OPCODES_PRODUCT:
+        known = set(before)
+        yield from (line for line in after if line not in known)
+        return
     ops = list(Indel.opcodes(before, after))
     taken = [op.tag == "delete" and any(map(str.strip, before[op.src_start : op.src_end])) for op in ops]
     for op, previous, following in zip(ops, [False, *taken], [*taken[1:], False], strict=False):

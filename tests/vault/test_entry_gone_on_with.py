@@ -29,3 +29,13 @@ def test_words_put_in_at_several_places_tell_that_the_text_with_them_was_seen() 
     newest = Base(9, "mirror", [KNOWN[0], old, gone, Entry("d", "## 2026-01-04 10:00:00 UTC\n\nby an agent\n\n")])
     text = render([KNOWN[0], edited]).replace("first line", "first line tk2")
     assert choose([newest, saved, before], text) == 1
+
+
+def test_a_long_file_from_which_others_took_an_entry_was_made_from_the_text_without_it() -> None:
+    day = "## 2026-01-01 10:00:00 UTC\n\n"
+    many = [Entry(f"e{n}", f"{day}entry {n}\n\nhas lines\nof its own {n}\n\n") for n in range(900)]
+    taken = Entry("taken", f"{day}words that somebody has taken back\n\n")
+    before = Base(3, "disk", [*many[:400], taken, *many[400:]])
+    newest = Base(7, "mirror", many)
+    text = render(many).replace("entry 17\n", "entry 17, edited\n")
+    assert choose([newest, before], text) == 0
