@@ -151,6 +151,7 @@ CREATE TABLE vault_files (
     inode INTEGER NOT NULL,
     digest TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX vault_files_by_inode ON vault_files (inode);
 
 -- A text a file had: what the changes up to and with `upto`, and those in `extra` (a JSON list), make of it. Its
 -- memories stood in the topic `stood_in` then: that of another name, where the file was renamed.

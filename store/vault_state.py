@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,6 +66,15 @@ def vault_file(connection: apsw.Connection, topic: str) -> VaultFile | None:
 def vault_files(connection: apsw.Connection) -> list[VaultFile]:
     """What is known of every file, by topic."""
     return [_file(row) for row in connection.execute(f"SELECT {_FILE} FROM vault_files ORDER BY topic")]
+
+
+def topics_of(connection: apsw.Connection, inodes: Iterable[int]) -> list[str]:
+    """The topics whose files were last known under these inode numbers."""
+    numbers = json.dumps([_signed(inode) for inode in inodes])
+    rows = connection.execute(
+        "SELECT topic FROM vault_files WHERE inode IN (SELECT value FROM json_each(?)) ORDER BY topic", (numbers,)
+    )
+    return [topic for (topic,) in rows]
 
 
 def vault_bases(connection: apsw.Connection, topic: str) -> list[VaultBase]:

@@ -44,6 +44,24 @@ class Looks:
     failed: list[str] = field(default_factory=list)
     bytes: int = 0
 
+    def join(self, others: Looks) -> None:
+        """What others found belongs to the same round."""
+        self.ready += others.ready
+        self.busy += others.busy
+        self.failed += others.failed
+        self.bytes += others.bytes
+
+    def from_elsewhere(self, known: Mapping[str, VaultFile]) -> list[int]:
+        """Inodes of files that were not known to have these names: each may be another one that was renamed."""
+        files = ((known.get(look.topic), look.file.stat.inode) for look in self.ready if look.file)
+        return [inode for was, inode in files if was is None or was.inode != inode]
+
+    def wait_together(self, known: Mapping[str, VaultFile]) -> None:
+        """A file that may have had another name waits for what has that name now, while somebody is writing to it."""
+        awaited = {known[topic].inode for topic in self.busy if topic in known}
+        self.busy += [look.topic for look in self.ready if look.file and look.file.stat.inode in awaited]
+        self.ready = [look for look in self.ready if not (look.file and look.file.stat.inode in awaited)]
+
 
 class FileWork:
     """Looks at and writes the files of one vault; `refused` says which files are left alone, and why."""
@@ -57,11 +75,11 @@ class FileWork:
         """Those without a file before the others, so that the old name of a renamed file is known when the new is."""
         return sorted(topics, key=lambda topic: os.path.lexists(self._swap.root / path_of(topic)))
 
-    def look(self, topics: Sequence[str], known: Mapping[str, VaultFile]) -> Looks:
+    def look(self, topics: Sequence[str], known: Mapping[str, VaultFile], most: int = ROUND_BYTES) -> Looks:
         """Each topic's file as it is; one that somebody is writing to is looked at again a little later."""
         found = Looks()
         for topic in topics:
-            if found.bytes >= ROUND_BYTES:
+            if found.bytes >= most:
                 found.busy.append(topic)
                 continue
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import Self, TypeVar
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.intents import VaultChoice
 from hiveminddb.daemon.mirror.agenda import Agenda
-from hiveminddb.daemon.mirror.filework import FileWork, Outcome, same
+from hiveminddb.daemon.mirror.filework import FileWork, Looks, Outcome, same
 from hiveminddb.daemon.mirror.renaming import Renaming
 from hiveminddb.daemon.mirror.settling import NO_TEXT, Look, Settler, Todo
 from hiveminddb.daemon.supervision import supervised
@@ -162,8 +163,7 @@ class Mirror:
     # -- one round
 
     async def _settle(self, topics: Sequence[str]) -> None:
-        known = await self._database.read(partial(_known, topics))
-        looks = await self._on_thread(partial(self._hands.look, topics, known))
+        looks, known = await self._look(topics)
         # What somebody left in a replaced file came before what the same hand left in its place.
         await self._take_late()
         self._agenda.add(looks.busy, BUSY_SECONDS)
@@ -184,6 +184,22 @@ class Mirror:
             await self._database.write(partial(self._record, outcomes, failed))
             await self._forget([outcome.displaced for outcome in outcomes if outcome.displaced is not None])
             self._agenda.add((todo.topic for todo in failed), FAILED_SECONDS)
+
+    async def _look(self, topics: Sequence[str]) -> tuple[Looks, dict[str, VaultFile]]:
+        """Each topic's file, and whatever has the names now under which these files were last known."""
+        known = await self._database.read(partial(_known, topics))
+        looks, seen = await self._on_thread(partial(self._hands.look, topics, known)), set(topics)
+        more = looks.from_elsewhere(known)
+        while more and (former := set(await self._database.read(partial(vault_state.topics_of, inodes=more))) - seen):
+            also = sorted(former)
+            of_those = await self._database.read(partial(_known, also))
+            found = await self._on_thread(partial(self._hands.look, also, of_those, most=sys.maxsize))
+            more = found.from_elsewhere(of_those)
+            known |= of_those
+            seen |= former
+            looks.join(found)
+        looks.wait_together(known)
+        return looks, known
 
     async def _todos(self, looks: Sequence[Look]) -> list[Todo | None]:
         """What is to be written; a file that cannot be taken in holds up no other."""

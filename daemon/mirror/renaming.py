@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from hiveminddb.daemon.mirror.settling import Look, Settler, known_text
+from hiveminddb.daemon.mirror.settling import Look, Settler, is_our_own, known_text
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
@@ -61,7 +61,12 @@ class Renaming:
     def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> list[tuple[str, str]]:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
         known = {topic: vault_state.vault_file(tx.connection, topic) for topic in arrived}
-        new = [found for topic, found in arrived.items() if known[topic] is None]
+        # Inodes are used again, by the mirror too: what it has made is no file that somebody has renamed.
+        new = [
+            _seen(look.topic, look.file)
+            for look in looks
+            if look.file and known[look.topic] is None and not is_our_own(tx, look.topic, look.file)
+        ]
         if not new:
             return []
         inodes = {found.inode for found in arrived.values()}

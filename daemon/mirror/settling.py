@@ -243,6 +243,12 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
     return newest
 
 
+def is_our_own(tx: Transaction, topic: str, file: FileText) -> bool:
+    """Whether a file that is not known is one that the mirror has made, and was cut off before that was recorded."""
+    begun = _doubtful(tx, topic, None)
+    return begun is not None and begun.digest == file.digest
+
+
 def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
     """What a file said before it became what it is: as known, or as a write that was never recorded has left it."""
     doubtful = _doubtful(tx, known.topic, known)

@@ -23,7 +23,7 @@ from hiveminddb.daemon.authoring import add_drafts
 from hiveminddb.daemon.commits import Bell, Chime, Commits
 from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.intents import Draft
-from hiveminddb.daemon.mirror.filework import FileWork, Looks, Outcome
+from hiveminddb.daemon.mirror.filework import ROUND_BYTES, FileWork, Looks, Outcome
 from hiveminddb.daemon.mirror.mirror import Mirror
 from hiveminddb.daemon.mirror.settling import Settler, Todo
 from hiveminddb.daemon.mirror.takein import file_text
@@ -107,12 +107,12 @@ class Hands(FileWork):
         super().__init__(swap)
         self._turns, self._between = turns, between
 
-    def look(self, topics: Sequence[str], known: Mapping[str, VaultFile]) -> Looks:
+    def look(self, topics: Sequence[str], known: Mapping[str, VaultFile], most: int = ROUND_BYTES) -> Looks:
         self._between()
         while self._turns.replacing and not (self._swap.root / f"{TOPIC}.md").exists():
             # A real mirror waits a second for a file that has vanished.
             self._between()
-        found = super().look(topics, known)
+        found = super().look(topics, known, most)
         self._between()
         return found
 

@@ -1,0 +1,100 @@
+"""What the mirror makes of a round of files, on a real disk; nothing rings, and nobody else writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hiveminddb.daemon.commits import Bell, Commits
+from hiveminddb.daemon.mirror.filework import Looks
+from hiveminddb.daemon.mirror.mirror import Mirror
+from hiveminddb.daemon.mirror.settling import Look, Settler
+from hiveminddb.daemon.pipeline import Pipeline
+from hiveminddb.daemon.recall import IndexInUse
+from hiveminddb.daemon.tails import Tails
+from hiveminddb.model import NodeId
+from hiveminddb.store import memories
+from hiveminddb.store.database import Database
+from hiveminddb.store.index import Index
+from hiveminddb.store.vault_state import VaultBase, VaultFile
+from hiveminddb.sync.clock import Clock
+from hiveminddb.vault import files
+from hiveminddb.vault.files import digest_of
+from hiveminddb.vault.topics import Topics
+from hiveminddb.vault.vault import Vault
+
+pytestmark = pytest.mark.anyio
+
+DAY = "## 2026-01-0{} 10:00:00 UTC\n\n{}\n\n"
+BAKING, SAILING = DAY.format(1, "how bread is baked at home"), DAY.format(2, "which wind carries a boat out to sea")
+
+
+@dataclass
+class Desk:
+    """A mirror that works on what it is told to, its vault and its database."""
+
+    mirror: Mirror
+    vault: Path
+    database: Database
+
+    async def settle(self, *topics: str) -> None:
+        await self.mirror._settle(topics)
+
+    async def ids(self, topic: str) -> list[str]:
+        return [row.id for row in await self.database.read(lambda db: memories.entries_of(db, topic))]
+
+
+@asynccontextmanager
+async def desk(folder: Path) -> AsyncIterator[Desk]:
+    (folder / "vault").mkdir()
+    async with Database(folder / "hivemind.db") as database:
+        tails, topics, vault = Tails(), Topics(), Vault(folder / "vault")
+        index = await database.read(Index.load)
+        pipeline = Pipeline(NodeId("node"), Clock(), Commits(IndexInUse(index, ""), tails))
+        vault.scan([])
+        mirror = Mirror(database, Settler(pipeline, topics, tails), tails, vault, Bell())
+        yield Desk(mirror, folder / "vault", database)
+        mirror._io.shutdown()
+
+
+async def test_a_file_is_looked_at_together_with_what_has_its_former_name(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        (it.vault / "b.md").write_text(SAILING)
+        await it.settle("a", "b")
+        baking, sailing = await it.ids("a"), await it.ids("b")
+        (it.vault / "b.md").rename(it.vault / "c.md")
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        await it.settle("c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+
+
+def test_a_file_waits_for_what_has_its_former_name_while_that_is_written(tmp_path: Path) -> None:
+    known = {"b": VaultFile("b", 1, 1, 1, 1, 7, "")}
+    (tmp_path / "c.md").write_text(SAILING)
+    file = files.read(tmp_path, "c.md")
+    assert file is not None
+    known["b"] = VaultFile("b", 1, file.stat.size, 1, 1, file.stat.inode, file.digest)
+    looks = Looks([Look("c", file), Look("d")], ["b"])
+    looks.wait_together(known)
+    assert (looks.ready, looks.busy) == ([Look("d")], ["b", "c"])
+
+
+async def test_a_file_that_the_mirror_has_made_is_not_taken_for_another_that_was_renamed(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        baking, made = await it.ids("a"), BAKING.replace("at home", "in a bakery")
+        # A kill came between the making of the file and its being recorded; its inode was that of a file just removed.
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        (it.vault / "b.md").write_text(made)
+        await it.database.write(
+            lambda tx: tx.put_vault_base(VaultBase("b", tx.counters.n, tx.counters.n, "mirror", digest_of(made)), 64)
+        )
+        await it.settle("a", "b")
+        assert await it.ids("b") != baking
+        assert it.mirror._renaming.waiting == {"a"}
