@@ -14,6 +14,7 @@ from bench.hands.world import World
 from bench.saving import WAYS
 
 ROOM = "roaming"
+FRONT_MATTER = ["---", "tags: [a, b]", "---"]
 FOLDERS = ("", "notes", "work/deep", "ünï")
 NUMBERS = 30
 
@@ -41,7 +42,9 @@ class Roamer(Hand):
     def _create(self) -> None:
         path = self._free("note")
         path.parent.mkdir(parents=True, exist_ok=True)
-        head = self.chance.choice(["", f"# {path.stem}\n\n", "---\ntags: [a, b]\n---\n\n", f"## {self.stamp()}\n\n"])
+        head = self.chance.choice(
+            ["", f"# {path.stem}\n\n", "\n".join([*FRONT_MATTER, "", ""]), f"## {self.stamp()}\n\n"]
+        )
         text = f"{head}{self.text()}{self.chance.choice(['', chr(10)])}"
         try:
             with path.open("x") as file:
@@ -68,9 +71,7 @@ class Roamer(Hand):
             return
         self.world.stop.wait(self.chance.choice([0.0, 0.05, 0.3, 1.5]))
         lines, added = old.split("\n"), self.text()
-        # What stands in front matter is no memory's content.
-        first = min(3 if lines[0] == "---" else 0, len(lines) - 1)
-        at = self.chance.randrange(first, len(lines))
+        at = self.chance.choice(_in_content(lines))
         if self.chance.random() < 0.4 and not HEADING.match(lines[at]):
             added = self.line()[0]
             lines[at] += f" {added}"
@@ -130,3 +131,10 @@ class Roamer(Hand):
         self.world.ledger.fork(tokens)
         self.world.ledger.wrote(tokens, f"{ROOM}/{path.relative_to(self._room)}")
         self.world.ledger.did(f"roaming: {how}", str(path.relative_to(self._room)), tokens)
+
+
+def _in_content(lines: Sequence[str]) -> Sequence[int]:
+    """Where words may be put: what stands in front matter is no memory's content, also where two files became one."""
+    begins = (i for i in range(len(lines)) if [*lines[i : i + 3]] == FRONT_MATTER)
+    barred = {i + n for i in begins for n in range(3)}
+    return [i for i in range(len(lines)) if i not in barred] or [len(lines) - 1]
