@@ -17,9 +17,12 @@ from hiveminddb.errors import InvalidConfig
 
 log = logging.getLogger(__name__)
 
-# How long a stop waits for requests under way; then they are answered as they are, which takes a moment.
+# How long a stop waits for requests under way; then they are answered as they are, which takes a moment. Who has not
+# read an answer by then is hung up on.
 STOP_SECONDS = 5
 ANSWER_SECONDS = 5
+# Only where hanging up does not help.
+GIVEN_UP_SECONDS = 60
 # Clients that ask now and then should find their connection still open.
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 1_024
@@ -40,6 +43,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.listening.set()
 
+    def hang_up(self) -> None:
+        """Ends every connection that is still open."""
+        for connection in self.server_state.connections:
+            if transport := getattr(connection, "transport", None):
+                transport.abort()
+
 
 @contextlib.asynccontextmanager
 async def serving(api: Api, address: Address) -> AsyncIterator[Address]:
@@ -58,7 +67,7 @@ async def serving(api: Api, address: Address) -> AsyncIterator[Address]:
         date_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS + ANSWER_SECONDS,
+        timeout_graceful_shutdown=GIVEN_UP_SECONDS,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -71,6 +80,8 @@ async def serving(api: Api, address: Address) -> AsyncIterator[Address]:
         listening.cancel()
         server.should_exit = True
         await api.finish(STOP_SECONDS)
+        await asyncio.wait((task,), timeout=ANSWER_SECONDS)
+        server.hang_up()
         await task
         listener.close()
 

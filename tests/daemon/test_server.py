@@ -89,6 +89,24 @@ async def test_an_idle_connection_does_not_hold_the_stop_up() -> None:
 
 
 @pytest.mark.anyio
+async def test_who_does_not_read_an_answer_does_not_hold_the_stop_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(server, "ANSWER_SECONDS", 0.05)
+    loop = asyncio.get_running_loop()
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with asyncio.timeout(180):
+            async with serving(an_api(FakeCases()), Address("127.0.0.1", 0)) as bound:
+                deaf.connect(("127.0.0.1", bound.port))
+                deaf.setblocking(False)
+                await loop.sock_sendall(deaf, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500)
+                assert await loop.sock_recv(deaf, 1)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.anyio
 async def test_a_port_in_use_is_named() -> None:
     async with serving(an_api(FakeCases()), Address("127.0.0.1", 0)) as bound:
         assert bound.port > 0
