@@ -29,11 +29,11 @@ BACKLOG = 1_024
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the daemon, and says when it listens."""
+    """Leaves signals to the daemon, says when it listens, and sleeps until it is to stop."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.listening = asyncio.Event()
+        self.listening, self._stopping = asyncio.Event(), asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -42,6 +42,15 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn looks ten times a second whether it shall stop, which is a good part of what an idle daemon does.
+        await self._stopping.wait()
+
+    def stop(self) -> None:
+        """Takes no more connections, and ends those there are once they are answered."""
+        self.should_exit = True
+        self._stopping.set()
 
     def hang_up(self) -> None:
         """Ends every connection that is still open."""
@@ -78,7 +87,7 @@ async def serving(api: Api, address: Address) -> AsyncIterator[Address]:
         yield bound
     finally:
         listening.cancel()
-        server.should_exit = True
+        server.stop()
         await api.finish(STOP_SECONDS)
         await asyncio.wait((task,), timeout=ANSWER_SECONDS)
         server.hang_up()
