@@ -20,7 +20,6 @@ SEQ_OF_C = (
 
 BASE = "order.base"
 SOLE = "swarm.sole"
-STEPPED = "order.stepped"
 
 _RUN = "SELECT seq, origin, counter, count FROM commits"
 # A loose walk over the index: two look-ups an origin, however many runs there are.
@@ -128,12 +127,6 @@ def base_of(connection: apsw.Connection) -> Base:
     """The snapshot the order was last taken from, the empty one where it never was."""
     value = meta(connection, BASE)
     return Base(*json.loads(value)) if value else Base(0, {})
-
-
-def stepped_of(connection: apsw.Connection) -> Base | None:
-    """The order as the last step taken here left it, where peers have told of more since; else None."""
-    value = meta(connection, STEPPED)
-    return Base(*json.loads(value)) if value else None
 
 
 def _run(row: tuple[int, NodeId, int, int] | None) -> Run | None:

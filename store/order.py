@@ -15,7 +15,7 @@ import apsw
 from hiveminddb.errors import Conflict
 from hiveminddb.model import NodeId
 from hiveminddb.store import commits
-from hiveminddb.store.commits import BASE, SOLE, STEPPED, Base, Run
+from hiveminddb.store.commits import BASE, SOLE, Run
 
 
 class Order:
@@ -30,7 +30,7 @@ class Order:
         connection = self._connection
         self.seq, self.known = commits.last_seq(connection), commits.known_upto(connection)
         self.ordered = commits.ordered_vector(connection)
-        self._base, self._stepped = commits.base_of(connection), commits.stepped_of(connection)
+        self._base = commits.base_of(connection)
         last = commits.last_run(connection)
         self._tail = last if last and last.last == self.seq else None
 
@@ -63,19 +63,7 @@ class Order:
             while part := run.part(self.known + 1, self._bound(extend)):
                 if part.seq != self.known + 1:
                     break
-                if self.known == self.seq:
-                    self._keep_stepped()
-                    self._append(part)
-                else:
-                    self._fill(part)
-
-    def take_back(self) -> None:
-        """Before a step: forgets positions that only peers told of, as a step sees the order that those before it left.
-
-        The steps that gave them are to come here as well.
-        """
-        if self._stepped:
-            self.install(*self._stepped)
+                self._append(part) if self.known == self.seq else self._fill(part)
 
     def install(self, seq: int, ordered: Mapping[NodeId, int]) -> None:
         """The order others made, as a snapshot has it; runs after its last position, or after a hole, are forgotten."""
@@ -83,7 +71,6 @@ class Order:
         self._connection.execute("DELETE FROM commits WHERE seq > ?", (upto,))
         self._connection.execute("UPDATE commits SET count = ?1 + 1 - seq WHERE seq + count - 1 > ?1", (upto,))
         self._put_meta(BASE, json.dumps([seq, ordered]))
-        self._forget_stepped()
         self.set_sole(False)
         self._load()
 
@@ -91,25 +78,13 @@ class Order:
         """Gives the whole order up, to take another swarm's: every change is pending again."""
         self._connection.execute("DELETE FROM commits")
         self._connection.execute("DELETE FROM meta WHERE key = ?", (BASE,))
-        self._forget_stepped()
         self.set_sole(False)
         self._load()
 
     def set_sole(self, sole: bool) -> None:
-        """Whether this node alone decides the order: from then on it goes on from all that it knows of."""
+        """Whether this node alone decides the order."""
         self.sole = sole
-        if sole:
-            self._forget_stepped()
         self._put_meta(SOLE, "1" if sole else "")
-
-    def _keep_stepped(self) -> None:
-        if self._stepped is None:
-            self._stepped = Base(self.seq, dict(self.ordered))
-            self._put_meta(STEPPED, json.dumps(self._stepped))
-
-    def _forget_stepped(self) -> None:
-        self._stepped = None
-        self._connection.execute("DELETE FROM meta WHERE key = ?", (STEPPED,))
 
     def _bound(self, extend: bool) -> int:
         if self.known < self._base.seq:

@@ -25,7 +25,7 @@ from hiveminddb.daemon.swarm.questions import StateAnswer, Welcome
 from hiveminddb.daemon.swarm.standing import Standing, alone, is_epoch, later, learning, put_origin, put_standing
 from hiveminddb.errors import Conflict, InvalidFrame, NoQuorum, OutcomeUnknown, Unavailable
 from hiveminddb.model import NodeId
-from hiveminddb.store import commits, directory, topic_files
+from hiveminddb.store import directory, topic_files
 from hiveminddb.store.database import Database
 from hiveminddb.store.directory import NodeRow
 from hiveminddb.store.machine import progress
@@ -239,7 +239,7 @@ class Citizenship:
         if self._council.has_quorum:
             raise Conflict("the swarm has a quorum", "remove a lost node with `hmd swarm remove NODE`")
         here = self._around.connected()
-        mine = await self._database.read(commits.last_seq)
+        mine = await self._database.read(lambda db: machine_state.read(db).seq)
         ahead = [node for node, has in self._around.told().items() if node in here and has.ordered > mine]
         if ahead:
             name = self._members.name_of(max(ahead, key=lambda node: self._around.told()[node].ordered))

@@ -224,8 +224,6 @@ class Machine:
 
     def _apply(self, tx: Transaction, steps: Sequence[Step]) -> list[Taken]:
         """Runs on the writer's thread."""
-        if steps:
-            tx.order.take_back()
         deciding, taken = Deciding(tx, self._absorb), []
         for step in steps:
             result = deciding.apply(step.index, step.term, step.command)

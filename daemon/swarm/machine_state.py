@@ -53,14 +53,11 @@ def decode(payload: bytes) -> State:
 
 def read(connection: Connection) -> State:
     """The state at one moment of the database."""
-    stepped = commits.stepped_of(connection)
-    seq = stepped.seq if stepped else commits.last_seq(connection)
-    ordered = dict(stepped.ordered) if stepped else commits.ordered_vector(connection)
     return State(
         FORMAT,
         machine.progress(connection),
-        seq,
-        ordered,
+        commits.last_seq(connection),
+        commits.ordered_vector(connection),
         claims.leases(connection),
         claims.registers(connection),
         claims.names(connection),

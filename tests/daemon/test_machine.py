@@ -246,7 +246,7 @@ async def test_what_was_delivered_meanwhile_is_foreseen_from_the_order_as_it_the
         await grown
         await until(lambda: machine_.applied == 2)
         machine_.deliver(steps(3, order(2)))
-        assert told == [Run(2, NodeId(NODES[0]), 2, 1)]
+        assert told == [Run(7, NodeId(NODES[0]), 2, 1)]
 
 
 async def test_another_state_begins_after_the_steps_whose_positions_were_told(tmp_path: Path) -> None:

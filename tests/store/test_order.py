@@ -329,39 +329,3 @@ async def test_an_order_that_is_not_whole_is_found(tmp_path: Path) -> None:
             await database.write(lambda tx, damage=damage: tx.connection.execute(damage) and None)  # type: ignore[misc]
             broken = {finding.check for finding in await database.read(check) if not finding.ok}
             assert "order of changes" in broken, damage
-
-
-# Steps, some of which a voter refused because those before them were missing then.
-proposed = st.lists(st.tuples(st.sampled_from((A, B, C)), st.integers(1, 12), st.integers(1, 6)), max_size=25)
-
-
-@given(proposed, st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=60)
-def test_who_hears_of_positions_before_it_takes_the_steps_ends_with_the_same_order(
-    steps: list[tuple[NodeId, int, int]], chance: random.Random
-) -> None:
-    with shared() as voter, shared() as learner:
-        told: list[list[Run]] = []
-        for step in steps:
-            voter.take(*step)
-            told.append(rows(voter))
-        for n, step in enumerate(steps):
-            if chance.random() < 0.5:
-                learner.put(chance.choice(told[n:]), extend=True)
-            learner.take_back()
-            learner.take(*step)
-            assert rows(learner) == told[n]
-
-
-def test_what_only_peers_told_of_is_no_part_of_the_state_that_steps_left() -> None:
-    with shared() as order:
-        order.take(A, 1, 3)
-        order.put([Run(1, A, 1, 3), Run(4, B, 1, 2)], extend=True)
-        assert (order.seq, commits.stepped_of(order._connection)) == (5, (3, {A: 3}))
-        order.put([Run(6, A, 4, 1)], extend=True)
-        assert commits.stepped_of(order._connection) == (3, {A: 3})
-        order.take_back()
-        assert (order.seq, order.known, commits.stepped_of(order._connection)) == (3, 3, None)
-        order.put([Run(4, B, 1, 2)], extend=True)
-        order.set_sole(True)
-        assert (order.seq, commits.stepped_of(order._connection)) == (5, None)
