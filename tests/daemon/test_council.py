@@ -10,29 +10,16 @@ from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.commands import AddMember
 from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.machine import Machine
-from hiveminddb.daemon.swarm.standing import Standing, alone, later
+from hiveminddb.daemon.swarm.standing import alone, later
 from hiveminddb.model import NodeId
 from hiveminddb.store.database import Database
+from tests.daemon.nobody import Nobody, without_log
 from tests.daemon.stepping import NODES, absorb
 from tests.sync.meeting import until
 
 pytestmark = pytest.mark.anyio
 
 ME, OTHER = map(NodeId, NODES[:2])
-
-
-class Nobody:
-    """No lines."""
-
-    def connected(self) -> frozenset[NodeId]:
-        return frozenset()
-
-    def send(self, peer: NodeId, payload: bytes) -> bool:
-        return False
-
-
-async def without_log() -> Standing:
-    raise NotImplementedError
 
 
 async def test_a_log_that_a_crash_left_without_a_beginning_begins_where_the_machine_stands(tmp_path: Path) -> None:

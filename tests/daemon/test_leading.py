@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -14,34 +14,18 @@ from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.leading import Leading
 from hiveminddb.daemon.swarm.machine import Machine, Taken
 from hiveminddb.daemon.swarm.members import Members
-from hiveminddb.daemon.swarm.standing import Standing, alone
+from hiveminddb.daemon.swarm.standing import alone
 from hiveminddb.model import NodeId
 from hiveminddb.store import directory
 from hiveminddb.store.database import Database
 from hiveminddb.store.directory import NodeRow
-from hiveminddb.sync.antientropy import Vector
+from tests.daemon.nobody import Nobody, without_log
 from tests.daemon.stepping import NODES, absorb
 from tests.sync.meeting import until
 
 pytestmark = pytest.mark.anyio
 
 ME, OTHER = map(NodeId, NODES[:2])
-
-
-class Nobody:
-    """No lines, and nobody seen on them."""
-
-    def connected(self) -> frozenset[NodeId]:
-        return frozenset()
-
-    def send(self, peer: NodeId, payload: bytes) -> bool:
-        return False
-
-    def vectors(self) -> Mapping[NodeId, Vector]:
-        return {}
-
-    def away_for(self, node: NodeId) -> float:
-        return 0.0
 
 
 @pytest.fixture
@@ -59,9 +43,6 @@ async def test_a_member_whose_removal_failed_shall_vote_again(
     await database.write(lambda tx: directory.replace_nodes(tx.connection, rows))
     members, machine = Members(ME, database), await stack.enter_async_context(Machine(database, absorb))
     await members.reload()
-
-    async def without_log() -> Standing:
-        raise NotImplementedError
 
     council = await stack.enter_async_context(Council(ME, tmp_path, alone(ME), machine, Nobody(), without_log))
     bell = Bell()

@@ -11,28 +11,15 @@ from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.members import Members
 from hiveminddb.daemon.swarm.outlook import Outlook
-from hiveminddb.daemon.swarm.standing import Standing, alone
+from hiveminddb.daemon.swarm.standing import alone
 from hiveminddb.model import NodeId
 from hiveminddb.store.database import Database
+from tests.daemon.nobody import Nobody, without_log
 from tests.daemon.stepping import NODES, absorb
 
 pytestmark = pytest.mark.anyio
 
 ME = NodeId(NODES[0])
-
-
-class Nobody:
-    """No lines."""
-
-    def connected(self) -> frozenset[NodeId]:
-        return frozenset()
-
-    def send(self, peer: NodeId, payload: bytes) -> bool:
-        return False
-
-
-async def without_log() -> Standing:
-    raise NotImplementedError
 
 
 async def test_who_is_alone_has_a_quorum_also_while_its_consensus_is_formed_anew(tmp_path: Path) -> None:
