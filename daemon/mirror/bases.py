@@ -7,14 +7,25 @@ from hiveminddb.daemon.projection import HEAD, HEAD_POSITION, invalidation
 from hiveminddb.model import Change
 from hiveminddb.store import changes, history, vault_state
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.vault_state import VaultBase
+from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync import document
-from hiveminddb.vault.choosing import Entry
+from hiveminddb.vault.choosing import Entry, render
 
 
 def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
     """The recent texts that were in a topic's file, newest first."""
     return [base for base in vault_state.vault_bases(tx.connection, topic) if base.by != "late"]
+
+
+def known_base(tx: Transaction, known: VaultFile) -> VaultBase:
+    """The text that a file had when it was last known."""
+    bases = (it for it in file_bases(tx, known.topic) if it.digest == known.digest and it.n <= known.n)
+    return next(bases, VaultBase(known.topic, known.n, known.n, "disk", known.digest))
+
+
+def known_text(tx: Transaction, known: VaultFile) -> str:
+    """What a file said when it was last known."""
+    return render(base_entries(tx, known_base(tx, known)))
 
 
 def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:

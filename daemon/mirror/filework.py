@@ -42,14 +42,12 @@ class Looks:
     ready: list[Look] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    bytes: int = 0
 
     def join(self, others: Looks) -> None:
         """What others found belongs to the same round."""
         self.ready += others.ready
         self.busy += others.busy
         self.failed += others.failed
-        self.bytes += others.bytes
 
     def from_elsewhere(self, known: Mapping[str, VaultFile]) -> list[int]:
         """Inodes of files that were not known to have these names: each may be another one that was renamed."""
@@ -59,8 +57,9 @@ class Looks:
     def wait_together(self, known: Mapping[str, VaultFile]) -> None:
         """A file that may have had another name waits for what has that name now, while somebody is writing to it."""
         awaited = {known[topic].inode for topic in self.busy if topic in known}
-        self.busy += [look.topic for look in self.ready if look.file and look.file.stat.inode in awaited]
-        self.ready = [look for look in self.ready if not (look.file and look.file.stat.inode in awaited)]
+        waiting = {look.topic for look in self.ready if look.file and look.file.stat.inode in awaited}
+        self.busy += sorted(waiting)
+        self.ready = [look for look in self.ready if look.topic not in waiting]
 
 
 class FileWork:
@@ -77,9 +76,9 @@ class FileWork:
 
     def look(self, topics: Sequence[str], known: Mapping[str, VaultFile], most: int = ROUND_BYTES) -> Looks:
         """Each topic's file as it is; one that somebody is writing to is looked at again a little later."""
-        found = Looks()
+        found, size = Looks(), 0
         for topic in topics:
-            if found.bytes >= most:
+            if size >= most:
                 found.busy.append(topic)
                 continue
             try:
@@ -94,7 +93,7 @@ class FileWork:
             else:
                 self.refused.pop(topic, None)
                 found.ready.append(look)
-                found.bytes += look.file.stat.size if look.file else 0
+                size += look.file.stat.size if look.file else 0
         return found
 
     def write(self, todos: Sequence[Todo]) -> tuple[list[Outcome], list[Todo]]:

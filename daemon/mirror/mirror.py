@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.intents import VaultChoice
 from hiveminddb.daemon.mirror.agenda import Agenda
-from hiveminddb.daemon.mirror.filework import FileWork, Looks, Outcome, same
+from hiveminddb.daemon.mirror.filework import ROUND_BYTES, FileWork, Looks, Outcome, same
 from hiveminddb.daemon.mirror.renaming import Renaming
 from hiveminddb.daemon.mirror.settling import NO_TEXT, Look, Settler, Todo
 from hiveminddb.daemon.supervision import supervised
@@ -187,17 +187,17 @@ class Mirror:
 
     async def _look(self, topics: Sequence[str]) -> tuple[Looks, dict[str, VaultFile]]:
         """Each topic's file, and whatever has the names now under which these files were last known."""
-        known = await self._database.read(partial(_known, topics))
-        looks, seen = await self._on_thread(partial(self._hands.look, topics, known)), set(topics)
-        more = looks.from_elsewhere(known)
-        while more and (former := set(await self._database.read(partial(vault_state.topics_of, inodes=more))) - seen):
-            also = sorted(former)
-            of_those = await self._database.read(partial(_known, also))
-            found = await self._on_thread(partial(self._hands.look, also, of_those, most=sys.maxsize))
-            more = found.from_elsewhere(of_those)
-            known |= of_those
-            seen |= former
+        looks, known, seen = Looks(), dict[str, VaultFile](), set[str]()
+        wanted, most = list(topics), ROUND_BYTES
+        while wanted:
+            known |= await self._database.read(partial(_known, wanted))
+            found = await self._on_thread(partial(self._hands.look, wanted, known, most))
             looks.join(found)
+            seen.update(wanted)
+            wanted, most = [], sys.maxsize
+            if inodes := found.from_elsewhere(known):
+                former = await self._database.read(partial(vault_state.topics_of, inodes=inodes))
+                wanted = [topic for topic in former if topic not in seen]
         looks.wait_together(known)
         return looks, known
 

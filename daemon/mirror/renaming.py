@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from hiveminddb.daemon.mirror.settling import Look, Settler, is_our_own, known_text
+from hiveminddb.daemon.mirror.bases import known_text
+from hiveminddb.daemon.mirror.settling import Look, Settler, is_our_own
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
@@ -62,11 +63,7 @@ class Renaming:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
         known = {topic: vault_state.vault_file(tx.connection, topic) for topic in arrived}
         # Inodes are used again, by the mirror too: what it has made is no file that somebody has renamed.
-        new = [
-            _seen(look.topic, look.file)
-            for look in looks
-            if look.file and known[look.topic] is None and not is_our_own(tx, look.topic, look.file)
-        ]
+        new = [it for it in arrived.values() if known[it.topic] is None and not is_our_own(tx, it.topic, it.digest)]
         if not new:
             return []
         inodes = {found.inode for found in arrived.values()}

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import Author, NewEntry
-from hiveminddb.daemon.mirror.bases import base_entries, file_bases
+from hiveminddb.daemon.mirror.bases import base_entries, file_bases, known_base, known_text
 from hiveminddb.daemon.mirror.candidates import BY_FILE
 from hiveminddb.daemon.mirror.takein import (
     BASES_KEPT,
@@ -243,10 +243,10 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
     return newest
 
 
-def is_our_own(tx: Transaction, topic: str, file: FileText) -> bool:
+def is_our_own(tx: Transaction, topic: str, digest: str) -> bool:
     """Whether a file that is not known is one that the mirror has made, and was cut off before that was recorded."""
     begun = _doubtful(tx, topic, None)
-    return begun is not None and begun.digest == file.digest
+    return begun is not None and begun.digest == digest
 
 
 def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
@@ -254,17 +254,7 @@ def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
     doubtful = _doubtful(tx, known.topic, known)
     if doubtful and (doubtful.digest == file.digest or not _never_was(tx, known, doubtful, file)):
         return doubtful
-    return _recorded(tx, known)
-
-
-def known_text(tx: Transaction, known: VaultFile) -> str:
-    """What a file said when it was last known."""
-    return render(base_entries(tx, _recorded(tx, known)))
-
-
-def _recorded(tx: Transaction, known: VaultFile) -> VaultBase:
-    bases = (it for it in file_bases(tx, known.topic) if it.digest == known.digest and it.n <= known.n)
-    return next(bases, VaultBase(known.topic, known.n, known.n, "disk", known.digest))
+    return known_base(tx, known)
 
 
 def _forget(tx: Transaction, doubtful: VaultBase | None) -> None:
