@@ -44,7 +44,7 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
     async def main_loop(self) -> None:
-        # uvicorn looks ten times a second whether it shall stop, which is a good part of what an idle daemon does.
+        # uvicorn's own looks ten times a second whether it shall stop.
         await self._stopping.wait()
 
     def stop(self) -> None:
@@ -55,8 +55,7 @@ class _Server(uvicorn.Server):
     def hang_up(self) -> None:
         """Ends every connection that is still open."""
         for connection in self.server_state.connections:
-            if transport := getattr(connection, "transport", None):
-                transport.abort()
+            connection.transport.abort()
 
 
 @contextlib.asynccontextmanager
