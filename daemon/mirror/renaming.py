@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from hiveminddb.daemon.mirror.bases import known_text
-from hiveminddb.daemon.mirror.settling import Look, Settler, is_our_own
+from hiveminddb.daemon.mirror.settling import Look, Settler, begun_digest
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
@@ -41,7 +41,8 @@ class Renaming:
     def sort_out(self, looks: Sequence[Look], tx: Transaction) -> tuple[list[Look], list[str]]:
         """What to settle now, and what to look at again after `patience`."""
         now = time.monotonic()
-        gone = {look.topic for look in looks if look.file is None and not look.unchanged}
+        vanished = {look.topic for look in looks if _has_vanished(tx, look)}
+        gone = set(vanished)
         for look in looks:
             if look.topic in gone:
                 self._since.setdefault(look.topic, now)
@@ -55,7 +56,7 @@ class Renaming:
         later = [topic for topic in gone if now - self._since[topic] < PATIENCE * 0.9]
         for topic in gone.difference(later):
             self._drop(topic)
-        renamed_away = {look.topic for look in looks if look.file is None and not look.unchanged} - gone
+        renamed_away = vanished - gone
         ready = [look for look in looks if look.topic not in later and look.topic not in renamed_away]
         return ready, later
 
@@ -63,7 +64,7 @@ class Renaming:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
         known = {topic: vault_state.vault_file(tx.connection, topic) for topic in arrived}
         # Inodes are used again, by the mirror too: what it has made is no file that somebody has renamed.
-        new = [it for it in arrived.values() if known[it.topic] is None and not is_our_own(tx, it.topic, it.digest)]
+        new = [it for it in arrived.values() if known[it.topic] is None and it.digest != begun_digest(tx, it.topic)]
         if not new:
             return []
         inodes = {found.inode for found in arrived.values()}
@@ -89,9 +90,14 @@ class Renaming:
         known = vault_state.vault_file(tx.connection, topic)
         text = file_text(tx.entries_of(topic))
         if known is None:
-            return Seen(topic, 0, "", text)
+            return Seen(topic, 0, begun_digest(tx, topic), text)
         # Others may have moved its memories away, and its text with them.
         return Seen(topic, known.inode, known.digest, text or known_text(tx, known))
+
+
+def _has_vanished(tx: Transaction, look: Look) -> bool:
+    """Whether a file was there and is not any more; so may one be that was made and, before a kill, not recorded."""
+    return look.file is None and (not look.unchanged or begun_digest(tx, look.topic) != "")
 
 
 def _seen(topic: str, file: FileText) -> Seen:

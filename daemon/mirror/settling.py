@@ -243,10 +243,12 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
     return newest
 
 
-def is_our_own(tx: Transaction, topic: str, digest: str) -> bool:
-    """Whether a file that is not known is one that the mirror has made, and was cut off before that was recorded."""
+def begun_digest(tx: Transaction, topic: str) -> str:
+    """What a file says that the mirror began to make and has not recorded; empty where there is none or it is known."""
+    if vault_state.vault_file(tx.connection, topic):
+        return ""
     begun = _doubtful(tx, topic, None)
-    return begun is not None and begun.digest == digest
+    return begun.digest if begun else ""
 
 
 def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:

@@ -12,6 +12,7 @@ import pytest
 from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.mirror.filework import Looks
 from hiveminddb.daemon.mirror.mirror import Mirror
+from hiveminddb.daemon.mirror.renaming import PATIENCE
 from hiveminddb.daemon.mirror.settling import Look, Settler
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.recall import IndexInUse
@@ -20,6 +21,7 @@ from hiveminddb.model import NodeId
 from hiveminddb.store import memories
 from hiveminddb.store.database import Database
 from hiveminddb.store.index import Index
+from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync.clock import Clock
 from hiveminddb.vault import files
@@ -43,6 +45,10 @@ class Desk:
 
     async def settle(self, *topics: str) -> None:
         await self.mirror._settle(topics)
+
+    def begun(self, tx: Transaction, topic: str, text: str) -> None:
+        """As it is when a file is about to get that text."""
+        tx.put_vault_base(VaultBase(topic, tx.counters.n, tx.counters.n, "mirror", digest_of(text)), 64)
 
     async def ids(self, topic: str) -> list[str]:
         return [row.id for row in await self.database.read(lambda db: memories.entries_of(db, topic))]
@@ -84,6 +90,31 @@ def test_a_file_waits_for_what_has_its_former_name_while_that_is_written(tmp_pat
     assert (looks.ready, looks.busy) == ([Look("d")], ["b", "c"])
 
 
+async def test_a_file_renamed_before_the_mirror_had_recorded_making_it_is_the_same_file(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        baking = await it.ids("a")
+        # As a kill between the making of the file and its being recorded leaves it.
+        await it.database.write(lambda tx: (tx.drop_vault_file("a"), it.begun(tx, "a", BAKING)))
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == ([], baking)
+
+
+async def test_a_file_whose_making_was_begun_and_never_done_is_made(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        await it.database.write(lambda tx: (tx.drop_vault_file("a"), it.begun(tx, "a", BAKING)))
+        (it.vault / "a.md").unlink()
+        await it.settle("a")
+        assert it.mirror._renaming.waiting == {"a"}
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a")
+        assert (it.vault / "a.md").read_text() == BAKING
+
+
 async def test_a_file_that_the_mirror_has_made_is_not_taken_for_another_that_was_renamed(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         (it.vault / "a.md").write_text(BAKING)
@@ -92,9 +123,7 @@ async def test_a_file_that_the_mirror_has_made_is_not_taken_for_another_that_was
         # A kill came between the making of the file and its being recorded; its inode was that of a file just removed.
         (it.vault / "a.md").rename(it.vault / "b.md")
         (it.vault / "b.md").write_text(made)
-        await it.database.write(
-            lambda tx: tx.put_vault_base(VaultBase("b", tx.counters.n, tx.counters.n, "mirror", digest_of(made)), 64)
-        )
+        await it.database.write(lambda tx: it.begun(tx, "b", made))
         await it.settle("a", "b")
         assert await it.ids("b") != baking
         assert it.mirror._renaming.waiting == {"a"}
