@@ -4,7 +4,7 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 
 -- This node alone decides the order, until it shares a swarm.
-INSERT INTO meta VALUES ('swarm.sole', '1');
+INSERT INTO meta VALUES ('swarm.sole', '1'), ('order.alone', '1');
 
 -- The truth: append-only, nothing is ever removed or altered here. Of each origin the counters from 1 on, without a gap.
 CREATE TABLE changes (
@@ -196,7 +196,7 @@ CREATE TABLE names (
     holder TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The directory: who belongs to the swarm, and since which position of the order.
+-- The directory: who belongs to the swarm, and since which step.
 CREATE TABLE nodes (
     id TEXT PRIMARY KEY,
     public_key BLOB NOT NULL,

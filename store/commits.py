@@ -20,6 +20,8 @@ SEQ_OF_C = (
 
 BASE = "order.base"
 SOLE = "swarm.sole"
+ALONE = "order.alone"
+STEPPED = "order.stepped"
 
 _RUN = "SELECT seq, origin, counter, count FROM commits"
 # A loose walk over the index: two look-ups an origin, however many runs there are.
@@ -119,14 +121,25 @@ def runs_after(connection: apsw.Connection, seq: int, limit: int) -> list[Run]:
 
 
 def sole(connection: apsw.Connection) -> bool:
-    """Whether this node alone decides the order."""
+    """Whether this node is the one that gives positions without steps."""
     return meta(connection, SOLE) != ""
+
+
+def alone(connection: apsw.Connection) -> bool:
+    """Whether, by the steps taken, one node gives positions without steps."""
+    return meta(connection, ALONE) != ""
 
 
 def base_of(connection: apsw.Connection) -> Base:
     """The snapshot the order was last taken from, the empty one where it never was."""
     value = meta(connection, BASE)
     return Base(*json.loads(value)) if value else Base(0, {})
+
+
+def stepped_of(connection: apsw.Connection) -> Base | None:
+    """The order as the last step taken here left it, where peers have told of more since; else None."""
+    value = meta(connection, STEPPED)
+    return Base(*json.loads(value)) if value else None
 
 
 def _run(row: tuple[int, NodeId, int, int] | None) -> Run | None:

@@ -137,6 +137,11 @@ class Database:
         """Whether this node alone decided the order, as of the last commit."""
         return self._writing().sole
 
+    @property
+    def alone(self) -> bool:
+        """Whether one node, this or another, gives positions without steps."""
+        return self._writing().alone
+
     def size_bytes(self) -> int:
         """The bytes the database takes on the disk, its log included."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))

@@ -11,7 +11,7 @@ from hiveminddb.model import NodeId
 
 
 class NodeRow(NamedTuple):
-    """A member: its raw Ed25519 public key, its unique name, its role, and the position of the order it joined at."""
+    """A member: its raw Ed25519 public key, its unique name, its role, and the step it joined at."""
 
     id: NodeId
     public_key: bytes

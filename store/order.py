@@ -1,5 +1,8 @@
 """The steps by which the order grows; deterministic, so that nodes that take the same steps have the same order.
 
+While one node decides alone, it gives positions without steps. The step that ends this says how far it went, and all
+others are there from then on. What peers tell of positions ahead of the steps changes nothing for the steps.
+
 What is known are the positions from 1 up to `known`. After a snapshot those from there up to the snapshot's are not
 known yet, and are filled in from peers, always from the front: so there is at most one such hole.
 """
@@ -15,7 +18,7 @@ import apsw
 from hiveminddb.errors import Conflict
 from hiveminddb.model import NodeId
 from hiveminddb.store import commits
-from hiveminddb.store.commits import BASE, SOLE, Run
+from hiveminddb.store.commits import ALONE, BASE, SOLE, STEPPED, Base, Run
 
 
 class Order:
@@ -23,27 +26,33 @@ class Order:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self.sole = commits.sole(connection)
         self._load()
 
     def _load(self) -> None:
         connection = self._connection
+        self.sole, self.alone = commits.sole(connection), commits.alone(connection)
         self.seq, self.known = commits.last_seq(connection), commits.known_upto(connection)
         self.ordered = commits.ordered_vector(connection)
-        self._base = commits.base_of(connection)
+        self._base, self._stepped = commits.base_of(connection), commits.stepped_of(connection)
         last = commits.last_run(connection)
         self._tail = last if last and last.last == self.seq else None
 
+    @property
+    def stepped(self) -> Base:
+        """The order as the steps taken here have left it; peers may have told of more."""
+        return self._stepped or Base(self.seq, self.ordered)
+
     def take(self, origin: str, first: int, count: int) -> bool:
-        """Gives an origin's counters from `first` on the next positions, but for those that have one.
+        """A step: an origin's counters from `first` on get the next positions, but for those that have one.
 
         False where counters before `first` have none: nothing is taken then.
         """
-        ordered = self.ordered.get(NodeId(origin), 0)
+        seq, vector = self.stepped
+        ordered = vector.get(NodeId(origin), 0)
         if first > ordered + 1:
             return False
         if (new := first + count - 1 - ordered) > 0:
-            self._append(Run(self.seq + 1, NodeId(origin), ordered + 1, new))
+            self._place(Run(seq + 1, NodeId(origin), ordered + 1, new))
         return True
 
     def seq_of(self, origin: str, counter: int) -> int | None:
@@ -63,33 +72,91 @@ class Order:
             while part := run.part(self.known + 1, self._bound(extend)):
                 if part.seq != self.known + 1:
                     break
-                self._append(part) if self.known == self.seq else self._fill(part)
+                self._hear(part) if self.known == self.seq else self._fill(part)
 
-    def install(self, seq: int, ordered: Mapping[NodeId, int]) -> None:
-        """The order others made, as a snapshot has it; runs after its last position, or after a hole, are forgotten."""
-        upto = min(seq, self.known)
-        self._connection.execute("DELETE FROM commits WHERE seq > ?", (upto,))
-        self._connection.execute("UPDATE commits SET count = ?1 + 1 - seq WHERE seq + count - 1 > ?1", (upto,))
-        self._put_meta(BASE, json.dumps([seq, ordered]))
+    def set_alone(self) -> None:
+        """A step: from here on one node gives positions without steps, and tells of them."""
+        self.alone = True
+        self._put_meta(ALONE, "1")
+
+    def end_alone(self, seq: int, ordered: Mapping[NodeId, int]) -> None:
+        """A step: from here on steps give positions again; the one that decided alone has come to these."""
+        if seq > self.stepped.seq:
+            self.install(seq, ordered)
         self.set_sole(False)
-        self._load()
+        self.alone = False
+        self._put_meta(ALONE, "")
+
+    def install(self, seq: int, ordered: Mapping[NodeId, int], alone: bool = False) -> None:
+        """The order that steps made, as a snapshot has it; what is known beyond it peers may have told of.
+
+        Where this node knows less, runs after what it knows are forgotten: there is only one hole at a time.
+        """
+        if seq <= self.seq == self.known:
+            self._begin_shared(alone)
+            self._put_stepped(Base(seq, ordered) if seq < self.seq else None)
+            return
+        self._begin_shared(alone)
+        self._forget_after(min(seq, self.known), Base(seq, ordered))
 
     def leave(self) -> None:
         """Gives the whole order up, to take another swarm's: every change is pending again."""
         self._connection.execute("DELETE FROM commits")
         self._connection.execute("DELETE FROM meta WHERE key = ?", (BASE,))
-        self.set_sole(False)
-        self._load()
+        self._begin_shared(alone=False)
 
     def set_sole(self, sole: bool) -> None:
-        """Whether this node alone decides the order."""
+        """Whether this node gives positions without steps, from all on that it knows of; only while one node may."""
+        if sole:
+            self.set_alone()
+            self._put_stepped(None)
         self.sole = sole
         self._put_meta(SOLE, "1" if sole else "")
+
+    def _begin_shared(self, alone: bool) -> None:
+        self._put_stepped(None)
+        self._put_meta(SOLE, "")
+        self._put_meta(ALONE, "1" if alone else "")
+        self._load()
+
+    def _forget_after(self, seq: int, base: Base) -> None:
+        self._connection.execute("DELETE FROM commits WHERE seq > ?", (seq,))
+        self._connection.execute("UPDATE commits SET count = ?1 + 1 - seq WHERE seq + count - 1 > ?1", (seq,))
+        self._put_meta(BASE, json.dumps(base))
+        self._load()
+
+    def _put_stepped(self, stepped: Base | None) -> None:
+        self._stepped = stepped
+        self._put_meta(STEPPED, json.dumps(stepped) if stepped else "")
 
     def _bound(self, extend: bool) -> int:
         if self.known < self._base.seq:
             return self._base.seq
         return 1 << 62 if extend and not self.sole else self.seq
+
+    def _place(self, run: Run) -> None:
+        """A step gives these positions; what peers have told of them already must be that."""
+        if self._stepped is None:
+            self._append(run)
+            return
+        seq, ordered = self._stepped
+        told = run.part(run.seq, self.seq)
+        if told and not self._holds(told):
+            self._forget_after(seq, self._stepped)
+        if rest := run.part(self.seq + 1, run.last):
+            self._append(rest)
+        after = Base(run.last, {**ordered, run.origin: run.counter + run.count - 1})
+        self._put_stepped(after if after.seq < self.seq else None)
+
+    def _hear(self, run: Run) -> None:
+        """Positions after the last, ahead of the steps."""
+        if self._stepped is None:
+            self._put_stepped(Base(self.seq, dict(self.ordered)))
+        self._append(run)
+
+    def _holds(self, run: Run) -> bool:
+        there = commits.run_at(self._connection, run.seq)
+        return there is not None and there.part(run.seq, run.last) == run
 
     def _append(self, run: Run) -> None:
         if run.counter != self.ordered.get(run.origin, 0) + 1:

@@ -11,6 +11,7 @@ import apsw
 
 from hiveminddb.model import Change
 from hiveminddb.store import changes, memories, vault_state
+from hiveminddb.store.commits import Base
 from hiveminddb.store.counters import Counters
 from hiveminddb.store.fulltext import NOTHING, FullText, Waiting
 from hiveminddb.store.order import Order
@@ -119,14 +120,19 @@ class Transaction:
 
     @property
     def sole(self) -> bool:
-        """Whether this node alone decides the order: what is appended then takes the next position at once."""
+        """Whether this node alone gives positions: what is appended then takes the next one at once."""
         return self.order.sole
 
-    def set_sole(self, sole: bool) -> None:
-        """Begins or ends deciding the order alone; at the beginning, what is pending gets its positions."""
-        self.order.set_sole(sole)
-        for origin, counter in sorted(self.counters.vector.items()) if sole else ():
+    def decide_alone(self) -> None:
+        """From here on this node alone gives positions, first to what is pending."""
+        self.order.set_sole(True)
+        for origin, counter in sorted(self.counters.vector.items()):
             self.order.take(origin, 1, counter)
+
+    def cede(self) -> Base:
+        """This node gives no positions any more; how far the order goes. Nobody does before the step that says so."""
+        self.order.set_sole(False)
+        return Base(self.order.seq, dict(self.order.ordered))
 
     # -- documents
 

@@ -84,7 +84,7 @@ class Writer:
         self._counters: Counters | None = None
         self._waiting = waiting
         self._rested = True
-        self.sole = commits.sole(connection)
+        self.sole, self.alone = commits.sole(connection), commits.alone(connection)
         self._told = changes.last_change(connection)
         self._log_frames = 0
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
@@ -152,7 +152,7 @@ class Writer:
         connection.execute("COMMIT")
         self._counters, self._waiting = tx.counters, tx.fulltext.waiting
         self._rested = not self._waiting.texts
-        self.sole = tx.sole
+        self.sole, self.alone = tx.order.sole, tx.order.alone
         return tx.committed()
 
     def _attempt(self, tx: Transaction, job: Job) -> None:

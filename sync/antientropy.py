@@ -50,25 +50,28 @@ class WireChange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Have(msgspec.Struct, frozen=True, array_like=True, tag="have"):
-    """What the sender has: its version vector, and the position up to which it knows the order without gaps."""
+    """What the sender has: its version vector, and up to where it knows the order of that epoch without gaps."""
 
     vector: dict[NodeId, int]
     ordered: int
+    epoch: str
 
 
 class Want(msgspec.Struct, frozen=True, array_like=True, tag="want"):
-    """What the sender has, and a wish for what follows."""
+    """What the sender has, and a wish for what follows; for runs only of whoever is in the same epoch."""
 
     vector: dict[NodeId, int]
     ordered: int
+    epoch: str
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
-    """The next changes, each origin's in the order of its counters, and the next runs; `more` says there are more."""
+    """The next changes, each origin's in the order of its counters, and runs of an epoch; `more`: there are more."""
 
     changes: list[WireChange]
     runs: list[Run]
     more: bool
+    epoch: str
 
 
 class Passages(msgspec.Struct, frozen=True, array_like=True):

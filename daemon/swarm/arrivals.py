@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hiveminddb.daemon.intake import Intake
 from hiveminddb.daemon.swarm.machine import Machine
+from hiveminddb.daemon.swarm.standing import epoch_of
 from hiveminddb.model import NodeId
 from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
@@ -14,7 +15,10 @@ from hiveminddb.sync.antientropy import Batch, received
 
 
 class Arrivals:
-    """`votes` says whether this node votes: its order is then what its own log decides, not what a peer tells."""
+    """`votes` says whether this node votes: its order is then what its own log decides, not what a peer tells.
+
+    What peers say of the order of another epoch is passed over.
+    """
 
     def __init__(self, database: Database, intake: Intake, machine: Machine, votes: Callable[[], bool]) -> None:
         self._database, self._intake, self._machine, self._votes = database, intake, machine, votes
@@ -32,7 +36,8 @@ class Arrivals:
         def take(tx: Transaction) -> dict[NodeId, int]:
             self._intake.take(tx, carried)
             # It may have become a voter while this waited.
-            tx.order.put(runs, extend and not self._votes())
+            if batch.epoch == epoch_of(tx.connection):
+                tx.order.put(runs, extend and not self._votes())
             return dict(tx.order.ordered)
 
         write = self._machine.aside if extend else self._database.write

@@ -78,13 +78,13 @@ def take_over(tx: Transaction) -> None:
     """This node alone decides from here on; positions that it has never learned of are given anew."""
     if tx.order.known < tx.order.seq:
         tx.order.leave()
-    tx.set_sole(True)
+    tx.decide_alone()
 
 
 def _barred(tx: Transaction, standing: Standing) -> Standing:
     at = progress(tx.connection)
     barred = learning(standing.swarm, standing.epoch, at.step, at.term, barred=True)
-    tx.set_sole(False)
+    tx.cede()
     put_standing(tx, barred)
     log.warning("this node does not know what it voted: it does not vote until the others have let it go")
     return barred

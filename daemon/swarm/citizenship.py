@@ -25,7 +25,7 @@ from hiveminddb.daemon.swarm.questions import StateAnswer, Welcome
 from hiveminddb.daemon.swarm.standing import Standing, alone, is_epoch, later, learning, put_origin, put_standing
 from hiveminddb.errors import Conflict, InvalidFrame, NoQuorum, OutcomeUnknown, Unavailable
 from hiveminddb.model import NodeId
-from hiveminddb.store import directory, topic_files
+from hiveminddb.store import commits, directory, topic_files
 from hiveminddb.store.database import Database
 from hiveminddb.store.directory import NodeRow
 from hiveminddb.store.machine import progress
@@ -132,11 +132,12 @@ class Citizenship:
         def is_wanted(turn: Turn) -> bool:
             return turn.standing.swarm == said.swarm and turn.standing.epoch < said.epoch
 
-        await self._move(
-            lambda step, term: learning(said.swarm, said.epoch, step, term),
-            lambda tx: machine_state.write(tx, state, said.step, said.term),
-            is_wanted,
-        )
+        def move(tx: Transaction) -> None:
+            # Positions that the survivor had not heard of have been given anew.
+            tx.order.leave()
+            machine_state.write(tx, state, said.step, said.term)
+
+        await self._move(lambda step, term: learning(said.swarm, said.epoch, step, term), move, is_wanted)
         log.info("consensus formed anew is followed epoch=%s", said.epoch)
 
     async def learn(self, said: StateAnswer) -> None:
@@ -164,7 +165,7 @@ class Citizenship:
         before = self._council.standing
 
         def move(tx: Transaction) -> None:
-            tx.set_sole(False)
+            tx.cede()
             put_origin(tx, origin)
 
         await self._move(
@@ -239,7 +240,7 @@ class Citizenship:
         if self._council.has_quorum:
             raise Conflict("the swarm has a quorum", "remove a lost node with `hmd swarm remove NODE`")
         here = self._around.connected()
-        mine = await self._database.read(lambda db: machine_state.read(db).seq)
+        mine = await self._database.read(commits.last_seq)
         ahead = [node for node, has in self._around.told().items() if node in here and has.ordered > mine]
         if ahead:
             name = self._members.name_of(max(ahead, key=lambda node: self._around.told()[node].ordered))

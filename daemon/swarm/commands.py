@@ -142,9 +142,24 @@ class RenameMember(msgspec.Struct, frozen=True, array_like=True, tag="rename"):
     name: Key
 
 
+class DecideAlone(msgspec.Struct, frozen=True, array_like=True, tag="alone"):
+    """From here on the only voter gives positions without steps."""
+
+    id: CommandId
+
+
+class DecideTogether(msgspec.Struct, frozen=True, array_like=True, tag="together"):
+    """From here on steps give positions; so far the only voter has given them, up to these."""
+
+    id: CommandId
+    seq: Natural
+    ordered: dict[Node, Natural]
+
+
 Claim = Grant | Renew | Release | Expire | SetRegister | ClaimName | ReleaseName
 Membership = AddMember | RemoveMember | RenameMember
-Command = Changes | Order | Claim | Membership
+Turn = DecideAlone | DecideTogether
+Command = Changes | Order | Turn | Claim | Membership
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

@@ -15,6 +15,8 @@ from hiveminddb.daemon.swarm.commands import (
     Changes,
     ClaimName,
     Command,
+    DecideAlone,
+    DecideTogether,
     Expire,
     Grant,
     Order,
@@ -90,13 +92,21 @@ class Deciding:
         return self._placed(carried[0].origin, carried[0].counter, len(carried))
 
     def _placed(self, origin: str, first: int, count: int) -> Result:
-        taken = self._tx.order.take(origin, first, count)
-        return Result("done" if taken else "gap", self._tx.order.ordered.get(NodeId(origin), 0), origin)
+        order = self._tx.order
+        # While one node decides alone, a step gives no position; there what it carries has got its own already.
+        taken = not order.alone and order.take(origin, first, count)
+        return Result("done" if taken else "gap", order.stepped.ordered.get(NodeId(origin), 0), origin)
 
     # -- claims
 
     def _decided(self, command: Command) -> Result:
         match command:
+            case DecideAlone():
+                self._tx.order.set_alone()
+                return Result("done")
+            case DecideTogether():
+                self._tx.order.end_alone(command.seq, {NodeId(node): n for node, n in command.ordered.items()})
+                return Result("done")
             case Grant():
                 return self._grant(command)
             case Renew() | Release() | Expire():
@@ -167,7 +177,7 @@ class Deciding:
         if now is None and len(directory.nodes(self._db)) >= MOST_NODES:
             return Result("full", MOST_NODES)
         self._token = max(self._token, command.token)
-        since = now.since if now else self._tx.order.seq
+        since = now.since if now else self.step
         name = now.name if now else self._free(command.name)
         node = NodeId(command.node)
         directory.put_node(self._db, NodeRow(node, command.public_key, name, command.role, since))

@@ -17,6 +17,7 @@ from typing import Protocol, Self
 
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.supervision import supervised
+from hiveminddb.daemon.swarm.standing import epoch_of
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, commits
 from hiveminddb.store.database import Connection, Database
@@ -134,7 +135,7 @@ class Knowledge:
             case Want():
                 peer.wants = message
                 # What it has it tells with that, too.
-                peer.has = Have(message.vector, message.ordered)
+                peer.has = Have(message.vector, message.ordered, message.epoch)
                 self.on_told()
             case Batch():
                 peer.batch = message
@@ -180,10 +181,10 @@ class Knowledge:
         has, origin = peer.has, self._origin()
         if has is None or peer.asked_until > now:
             return
-        vector, ordered = await self._database.read(_known)
+        vector, ordered, epoch = await self._database.read(_known)
         if has.vector.get(origin, 0) > vector.get(origin, 0):
             self.on_outdated()
-        if antientropy.lacks(vector, has.vector) or has.ordered > ordered:
+        if antientropy.lacks(vector, has.vector) or (has.epoch == epoch and has.ordered > ordered):
             await self._want(node, peer)
 
     async def _want(self, node: NodeId, peer: _Peer) -> None:
@@ -201,12 +202,14 @@ async def _woken(peer: _Peer) -> None:
     peer.wake.clear()
 
 
-def _known(connection: Connection) -> tuple[dict[NodeId, int], int]:
-    return changes.version_vector(connection), commits.known_upto(connection)
+def _known(connection: Connection) -> tuple[dict[NodeId, int], int, str]:
+    return changes.version_vector(connection), commits.known_upto(connection), epoch_of(connection)
 
 
 def _batch(wanted: Want, connection: Connection) -> Batch:
     found, more = changes.changes_after(connection, wanted.vector, antientropy.BATCH_BYTES)
-    runs = commits.runs_after(connection, wanted.ordered, antientropy.MOST_RUNS)
+    epoch = epoch_of(connection)
+    # A consensus formed anew may have given positions anew.
+    runs = commits.runs_after(connection, wanted.ordered, antientropy.MOST_RUNS) if wanted.epoch == epoch else []
     carried = [Run(run.seq, run.origin, run.counter, run.count) for run in runs]
-    return Batch([sent(change) for change in found], carried, more or len(runs) == antientropy.MOST_RUNS)
+    return Batch([sent(change) for change in found], carried, more or len(runs) == antientropy.MOST_RUNS, epoch)

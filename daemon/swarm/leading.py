@@ -12,7 +12,7 @@ from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.claims import decided
-from hiveminddb.daemon.swarm.commands import AddMember
+from hiveminddb.daemon.swarm.commands import AddMember, DecideAlone, DecideTogether
 from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.members import Members
@@ -118,8 +118,8 @@ class Leading:
 
     async def _take(self, step: Step, voters: Collection[NodeId]) -> None:
         if step.adds:
-            # From here on the order is Raft's, also where adding the voter fails.
-            await self._database.write(lambda tx: tx.set_sole(False))
+            if voters == {self._me}:
+                await self._decide_together()
             await self._council.add_voter(step.node)
         elif step.node == self._me:
             heirs = [node for node in self._sight.vectors() if node in voters]
@@ -131,9 +131,17 @@ class Leading:
         log.info("voters changed node=%s adds=%s", step.node, step.adds)
 
     async def _decide_alone(self) -> None:
-        view = self._council.view
-        if view is None or self._machine.applied < view.commit:
+        if await self._database.read(commits.sole):
             return
-        if not await self._database.read(commits.sole):
-            await self._machine.aside(lambda tx: tx.set_sole(True))
-            log.info("this node decides the order alone")
+        if await self._database.read(commits.alone):
+            # It has ceded, and the step that says how far it came may be in the log already.
+            await self._decide_together()
+        await decided(self._council, self._machine, DecideAlone(commands.new_id()))
+        await self._machine.aside(lambda tx: tx.decide_alone())
+        log.info("this node decides the order alone")
+
+    async def _decide_together(self) -> None:
+        """Steps give positions from here on, also where adding the voter fails; the step says from where on."""
+        at = await self._machine.aside(lambda tx: tx.cede())
+        command = DecideTogether(commands.new_id(), at.seq, {str(node): n for node, n in at.ordered.items()})
+        await decided(self._council, self._machine, command)

@@ -26,6 +26,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     progress: Progress
     seq: int
     ordered: dict[NodeId, int]
+    alone: bool
     leases: list[LeaseRow]
     registers: list[RegisterRow]
     names: list[NameRow]
@@ -53,11 +54,13 @@ def decode(payload: bytes) -> State:
 
 def read(connection: Connection) -> State:
     """The state at one moment of the database."""
+    stepped = commits.stepped_of(connection)
     return State(
         FORMAT,
         machine.progress(connection),
-        commits.last_seq(connection),
-        commits.ordered_vector(connection),
+        stepped.seq if stepped else commits.last_seq(connection),
+        dict(stepped.ordered) if stepped else commits.ordered_vector(connection),
+        commits.alone(connection),
         claims.leases(connection),
         claims.registers(connection),
         claims.names(connection),
@@ -73,4 +76,4 @@ def write(tx: Transaction, state: State, step: int, term: int) -> None:
     machine.replace_results(connection, state.results)
     claims.replace_all(connection, state.leases, state.registers, state.names)
     directory.replace_nodes(connection, state.nodes)
-    tx.order.install(state.seq, state.ordered)
+    tx.order.install(state.seq, state.ordered, state.alone)

@@ -84,7 +84,7 @@ class Ordering:
         self._me, self._database, self._proposer, self._around, self._bell = me, database, proposer, around, bell
         self._ordered: dict[NodeId, int] = {}
         self._lines: dict[NodeId, _Line] = {}
-        self._was_sole = True
+        self._was_alone = True
         self._under_way: set[asyncio.Task[None]] = set()
         self._queue = Queue()
         self._tasks: list[asyncio.Task[None]] = []
@@ -143,7 +143,7 @@ class Ordering:
     async def _run(self) -> None:
         while True:
             await self._bell.heard(STALE_SECONDS if self._is_restless() else IDLE_SECONDS)
-            if not await self._is_sole() and self._around.has_quorum():
+            if not await self._is_alone() and self._around.has_quorum():
                 for origin in self._represented():
                     await self._advance(origin)
 
@@ -161,19 +161,19 @@ class Ordering:
         """The origins of this node that may have changes without a place."""
         return frozenset({self._me, self._around.origin()})
 
-    async def _is_sole(self) -> bool:
-        """Whether writes order themselves; they do so without telling."""
-        is_sole = self._database.sole
-        if self._was_sole and not is_sole:
+    async def _is_alone(self) -> bool:
+        """Whether positions are given without steps, and so without telling."""
+        is_alone = self._database.alone
+        if self._was_alone and not is_alone:
             await self.reload()
-        self._was_sole = is_sole
-        return is_sole
+        self._was_alone = is_alone
+        return is_alone
 
     async def _sweep(self) -> None:
         """What nodes that are away left pending is ordered by the leader: it may be away for ever."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            if self._around.leads() and self._around.has_quorum() and not self._was_sole:
+            if self._around.leads() and self._around.has_quorum() and not self._was_alone:
                 known = await self._database.read(changes.version_vector)
                 absent = known.keys() - self._around.vectors().keys() - self._own()
                 for origin in absent:

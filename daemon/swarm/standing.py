@@ -76,6 +76,12 @@ def standing_of(connection: Connection) -> Standing | None:
         raise Corrupt(f"unreadable standing in the swarm: {error}", "restore the data folder from a backup") from error
 
 
+def epoch_of(connection: Connection) -> str:
+    """That of the consensus this node takes part in; empty before the first start."""
+    standing = standing_of(connection)
+    return standing.epoch if standing else ""
+
+
 def is_older_copy(connection: Connection, origin: NodeId) -> bool:
     """Whether this node has begun another origin since it took part: its log may lack what it has acknowledged."""
     return (meta(connection, _ORIGIN) or origin) != origin

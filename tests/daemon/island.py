@@ -30,6 +30,7 @@ from hiveminddb.sync import document
 from hiveminddb.sync.clock import Clock
 from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.topics import Topics
+from tests.store.making import share
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Island:
         self.files: dict[str, str] = {}
         self._stats: dict[str, Stat] = {}
         self._ticks = itertools.count(1)
-        self.write(lambda tx: tx.set_sole(False))
+        self.write(share)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         tx = Transaction(self.connection)

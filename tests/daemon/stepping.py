@@ -31,6 +31,7 @@ from hiveminddb.store import schema
 from hiveminddb.store.database import Connection
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.antientropy import sent
+from tests.store.making import share
 
 NODES = tuple(letter * 20 for letter in "abc")
 
@@ -78,7 +79,7 @@ def node() -> Iterator[Transaction]:
         schema.migrate(connection)
         connection.execute("BEGIN")
         tx = Transaction(connection)
-        tx.set_sole(False)
+        share(tx)
         yield tx
         connection.close()
 

@@ -15,6 +15,7 @@ from hiveminddb.model import NodeId
 from hiveminddb.store import changes
 from hiveminddb.store.database import Database
 from tests.daemon.paper import Paper
+from tests.store.making import share
 
 pytestmark = pytest.mark.anyio
 
@@ -43,13 +44,13 @@ async def test_what_is_added_while_others_have_a_say_is_pending(tmp_path: Path) 
     async with adding(tmp_path) as (it, database):
         first = await it.add([Draft("a", topic="t")])
         assert (first.counter, first.receipt) == (2, Receipt("committed", 2))
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
         both = await asyncio.gather(
             it.add([Draft("b", topic="t"), Draft("c", topic="t")]), it.add([Draft("d", topic="t")])
         )
         assert [answer.receipt for answer in both] == [Receipt("pending", None)] * 2 and both[1].counter == 5
         assert await database.write(lambda tx: receipt(tx, NodeId("node"), 2)) == Receipt("committed", 2)
-        await database.write(lambda tx: tx.set_sole(True))
+        await database.write(lambda tx: tx.decide_alone())
         assert await database.write(lambda tx: receipt(tx, NodeId("node"), 5)) == Receipt("committed", 5)
 
 

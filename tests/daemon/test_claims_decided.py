@@ -18,6 +18,7 @@ from hiveminddb.model import NodeId
 from hiveminddb.store.database import Database
 from hiveminddb.sync.raft.consensus import Consensus, View
 from tests.daemon.stepping import absorb
+from tests.store.making import share
 from tests.sync.raft.lan import Lan, until
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ async def swarm(folder: Path, names: str) -> AsyncIterator[tuple[Lan, dict[str, 
         machines = {}
         for name in names:
             database = await stack.enter_async_context(Database(folder / f"{name}.db"))
-            await database.write(lambda tx: tx.set_sole(False))
+            await database.write(share)
             machine = machines[name] = await stack.enter_async_context(Machine(database, absorb))
             lan.machines[NodeId(name)] = machine  # type: ignore[assignment]
         stack.push_async_callback(lan.stop_all)

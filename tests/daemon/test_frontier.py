@@ -20,6 +20,7 @@ from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.transaction import Transaction
 from tests.daemon.own_log import Step
 from tests.daemon.stepping import absorb, any_command, any_ordering, node, take
+from tests.store.making import share
 
 logs = st.lists(any_ordering, max_size=40) | st.lists(any_command, max_size=40)
 Told = dict[tuple[NodeId, int], int]
@@ -42,7 +43,7 @@ def test_the_frontier_says_of_each_step_what_the_database_says_after_it(
     cut = data.draw(st.integers(0, len(log)))
     with node() as tx:
         take(tx, enumerate(log[:cut], 1))
-        frontier = Frontier(tx.order.seq, tx.order.ordered)
+        frontier = Frontier(tx.order.seq, tx.order.ordered, tx.order.alone)
         for step, command in enumerate(log[cut:], cut + 1):
             told, before = places(frontier.take(command)), tx.order.seq
             take(tx, [(step, command)])
@@ -63,7 +64,7 @@ class Node:
     async def running(self) -> AsyncIterator[tuple[Database, Machine]]:
         async with Database(self._path) as database:
             if await database.read(commits.sole):
-                await database.write(lambda tx: tx.set_sole(False))
+                await database.write(share)
             async with Machine(database, absorb) as machine:
                 machine.on_placed = self._tell
                 yield database, machine

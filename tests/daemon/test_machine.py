@@ -20,6 +20,7 @@ from hiveminddb.store.database import Database
 from hiveminddb.store.transaction import Transaction
 from tests.daemon.own_log import Step
 from tests.daemon.stepping import NODES, absorb, change
+from tests.store.making import share
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +57,7 @@ class Slow(Database):
 async def opened(stack: AsyncExitStack, path: Path) -> tuple[Flaky, Machine]:
     database = Flaky(path)
     await stack.enter_async_context(database)
-    await database.write(lambda tx: tx.set_sole(False))
+    await database.write(share)
     return database, await stack.enter_async_context(Machine(database, absorb))
 
 
@@ -181,7 +182,7 @@ async def test_who_still_waits_when_the_daemon_stops_is_told(tmp_path: Path) -> 
 async def foreseeing(path: Path) -> AsyncIterator[tuple[Slow, Machine, list[Run]]]:
     """A machine that has taken one step, and what it tells of positions."""
     async with Slow(path) as database:
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
         async with Machine(database, absorb) as machine_:
             told: list[Run] = []
             machine_.on_placed = told.append
@@ -221,24 +222,24 @@ async def test_entries_delivered_twice_are_taken_once(tmp_path: Path) -> None:
 
 async def test_nothing_is_foreseen_while_writes_order_themselves(tmp_path: Path) -> None:
     async with foreseeing(tmp_path / "x.db") as (database, machine_, told):
-        await machine_.aside(lambda tx: tx.set_sole(True))
+        await machine_.aside(lambda tx: tx.decide_alone())
         await database.write(lambda tx: absorb(tx, [change(NODES[1], 1)]))
         machine_.deliver(steps(2, order(1)))
         await until(lambda: machine_.applied == 2)
         machine_.deliver(steps(3, order(2)))
         await until(lambda: machine_.applied == 3)
         assert told == []
-        await database.write(lambda tx: tx.set_sole(False))
-        machine_.deliver(steps(4, order(3)))
+        await database.write(share)
+        machine_.deliver(steps(4, order(1)))
         await until(lambda: machine_.applied == 4)
-        machine_.deliver(steps(5, order(4)))
-        assert told == [Run(5, NodeId(NODES[0]), 4, 1)]
+        machine_.deliver(steps(5, order(2)))
+        assert told == [Run(3, NodeId(NODES[0]), 2, 1)]
 
 
 async def test_what_was_delivered_meanwhile_is_foreseen_from_the_order_as_it_then_is(tmp_path: Path) -> None:
     async with foreseeing(tmp_path / "x.db") as (database, machine_, told):
         database.disk.clear()
-        grown = asyncio.create_task(machine_.aside(lambda tx: tx.order.put([Run(1, NodeId(NODES[1]), 1, 5)], True)))
+        grown = asyncio.create_task(machine_.aside(lambda tx: tx.order.install(5, {NodeId(NODES[1]): 5})))
         await asyncio.sleep(0)
         machine_.deliver(steps(2, order(1)))
         assert told == []
@@ -263,7 +264,7 @@ async def test_another_state_begins_after_the_steps_whose_positions_were_told(tm
 
 async def test_what_comes_while_the_first_step_is_written_is_foreseen_after_it(tmp_path: Path) -> None:
     async with Slow(tmp_path / "x.db") as database:
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
         async with Machine(database, absorb) as machine_:
             told: list[Run] = []
             machine_.on_placed = told.append

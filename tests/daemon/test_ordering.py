@@ -18,6 +18,7 @@ from hiveminddb.store.database import Database
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.antientropy import Vector
 from tests.daemon.stepping import NODES, absorb, change
+from tests.store.making import share
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +75,7 @@ async def proposed_by(me: NodeId, leads: bool, path: Path, count: int) -> set[tu
     """What a node proposes first, where each of the three has two changes without a place."""
 
     def prepare(tx: Transaction) -> None:
-        tx.set_sole(False)
+        share(tx)
         for origin in (ME, VOTER, LEARNER):
             absorb(tx, [change(origin, 1), change(origin, 2)])
 
@@ -97,7 +98,7 @@ async def test_a_voter_that_does_not_lead_proposes_its_own_alone(tmp_path: Path)
 async def test_what_is_in_memory_is_proposed_without_the_database(tmp_path: Path) -> None:
     around, bell = Around(VOTER, False), Bell()
     async with Database(tmp_path / "x.db") as database:
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
         async with Ordering(VOTER, database, around, around, bell), asyncio.timeout(180):
             around.kept.put([change(VOTER, 1), change(VOTER, 2)])
             bell.ring()
@@ -113,7 +114,7 @@ async def test_what_a_majority_has_meanwhile_is_ordered_without_its_content(tmp_
     around, bell = Around(VOTER, False), Bell()
     around.failure = OutcomeUnknown("nobody has answered")
     async with Database(tmp_path / "x.db") as database:
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
         async with Ordering(VOTER, database, around, around, bell), asyncio.timeout(180):
             around.kept.put([change(VOTER, 1), change(VOTER, 2), change(VOTER, 3)])
             bell.ring()
@@ -131,7 +132,7 @@ async def test_content_that_gets_no_place_travels_less_and_less_often(
     around, bell, asked = Around(VOTER, False), Bell(), asyncio.Queue[float]()
     around.failure = OutcomeUnknown("nobody has answered")
     async with Database(tmp_path / "x.db") as database:
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
         async with Ordering(VOTER, database, around, around, bell) as making, asyncio.timeout(180):
             making.on_must_spread = lambda: asked.put_nowait(asyncio.get_running_loop().time())
             around.kept.put([change(VOTER, 1)])
@@ -147,7 +148,7 @@ async def test_content_that_gets_no_place_travels_less_and_less_often(
 async def test_what_is_decided_and_not_done_here_yet_is_not_proposed_again(tmp_path: Path, soon: None) -> None:
     around, bell = Around(VOTER, False), Bell()
     async with Database(tmp_path / "x.db") as database:
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
         async with Ordering(VOTER, database, around, around, bell), asyncio.timeout(180):
             around.kept.put([change(VOTER, 1)])
             bell.ring()
@@ -162,7 +163,7 @@ async def test_what_is_decided_and_not_done_here_yet_is_not_proposed_again(tmp_p
 async def test_a_change_has_its_place_before_the_database_has_it(tmp_path: Path) -> None:
     around = Around(VOTER, False)
     async with Database(tmp_path / "x.db") as database:
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
         async with Ordering(VOTER, database, around, around, Bell()) as ordering, asyncio.timeout(180):
             waiting = [asyncio.create_task(ordering.placed(counter, 170.0)) for counter in (2, 3)]
             await asyncio.sleep(0)

@@ -16,6 +16,7 @@ from hiveminddb.model import NodeId
 from hiveminddb.store.database import Database
 from tests.daemon.nobody import Nobody, without_log
 from tests.daemon.stepping import NODES, absorb
+from tests.store.making import share
 
 pytestmark = pytest.mark.anyio
 
@@ -31,8 +32,8 @@ async def test_who_is_alone_has_a_quorum_also_while_its_consensus_is_formed_anew
         absent: Any = None
         links: Any = Nobody()
         outlook = Outlook(absent, Members(ME, database), council, machine, links, absent, absent, {}, database)
-        await database.write(lambda tx: tx.set_sole(True))
+        await database.write(lambda tx: tx.decide_alone())
         async with council.changing():
             assert outlook.has_quorum()
-            await database.write(lambda tx: tx.set_sole(False))
+            await database.write(share)
             assert not outlook.has_quorum()

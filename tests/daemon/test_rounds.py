@@ -48,6 +48,7 @@ class Desk:
 
     def begun(self, tx: Transaction, topic: str, text: str) -> None:
         """As it is when a file is about to get that text."""
+        tx.drop_vault_file(topic)
         tx.put_vault_base(VaultBase(topic, tx.counters.n, tx.counters.n, "mirror", digest_of(text)), 64)
 
     async def ids(self, topic: str) -> list[str]:
@@ -96,7 +97,7 @@ async def test_a_file_renamed_before_the_mirror_had_recorded_making_it_is_the_sa
         await it.settle("a")
         baking = await it.ids("a")
         # As a kill between the making of the file and its being recorded leaves it.
-        await it.database.write(lambda tx: (tx.drop_vault_file("a"), it.begun(tx, "a", BAKING)))
+        await it.database.write(lambda tx: it.begun(tx, "a", BAKING))
         (it.vault / "a.md").rename(it.vault / "b.md")
         await it.settle("a", "b")
         assert (await it.ids("a"), await it.ids("b")) == ([], baking)
@@ -106,7 +107,7 @@ async def test_a_file_whose_making_was_begun_and_never_done_is_made(tmp_path: Pa
     async with desk(tmp_path) as it:
         (it.vault / "a.md").write_text(BAKING)
         await it.settle("a")
-        await it.database.write(lambda tx: (tx.drop_vault_file("a"), it.begun(tx, "a", BAKING)))
+        await it.database.write(lambda tx: it.begun(tx, "a", BAKING))
         (it.vault / "a.md").unlink()
         await it.settle("a")
         assert it.mirror._renaming.waiting == {"a"}

@@ -54,6 +54,12 @@ def change_of(document: str, counter: int, origin: str = NODE, **fields: Any) ->
     )
 
 
+def share(tx: Transaction) -> None:
+    """Steps give positions from here on, as where several nodes vote."""
+    at = tx.cede()
+    tx.order.end_alone(at.seq, at.ordered)
+
+
 def add(tx: Transaction, *rows: MemoryRow) -> range:
     """Adds memories the way a bulk write does."""
     first = tx.next_counter(NODE)

@@ -11,7 +11,7 @@ from hiveminddb.store import history, schema
 from hiveminddb.store.check import check
 from hiveminddb.store.memories import entries_of
 from hiveminddb.store.transaction import Transaction
-from tests.store.making import alter, change_of, dump, row_of
+from tests.store.making import alter, change_of, dump, row_of, share
 
 IDS = ("aaaa", "bbbb", "cccc")
 TOPICS = ("notes", "projects/x")
@@ -103,7 +103,7 @@ def test_a_change_that_got_its_place_before_the_one_it_builds_on_comes_after_it(
     connection = schema.open_writer(tmp_path / "x.db")
     schema.migrate(connection)
     tx = Transaction(connection)
-    tx.set_sole(False)
+    share(tx)
     for change in (change_of("aaaa", 1, "late"), change_of("aaaa", 1, "early", action="update")):
         tx.append_change(replace(change, hlc=change.hlc + (change.origin == "early")))
     assert tx.order.take("early", 1, 1) and tx.order.take("late", 1, 1)

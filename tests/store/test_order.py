@@ -15,11 +15,11 @@ from hiveminddb.errors import Conflict
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, commits, history, schema
 from hiveminddb.store.check import check
-from hiveminddb.store.commits import Run
+from hiveminddb.store.commits import Base, Run
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.order import Order
 from hiveminddb.store.transaction import Transaction
-from tests.store.making import NODE, add, alter, change_of, row_of
+from tests.store.making import NODE, add, alter, change_of, row_of, share
 
 A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
 
@@ -196,12 +196,18 @@ def test_a_run_that_contradicts_what_is_known_is_refused(run: Run) -> None:
         order.put([Run(1, B, 2, 1)], extend=True)
 
 
-def test_a_snapshot_forgets_the_positions_after_its_last() -> None:
+def test_a_snapshot_says_what_steps_made_and_leaves_what_is_known_beyond_it() -> None:
     with shared() as order:
-        take(order, [(A, 3), (B, 3)])
+        order.put([Run(1, A, 1, 3), Run(4, B, 1, 3)], extend=True)
         order.install(4, {A: 3, B: 1})
-        assert (rows(order), order.seq, order.ordered) == ([Run(1, A, 1, 3), Run(4, B, 1, 1)], 4, {A: 3, B: 1})
-        assert order.take(B, 2, 1) and rows(order)[-1] == Run(4, B, 1, 2)
+        assert (order.stepped, order.seq, order.ordered) == ((4, {A: 3, B: 1}), 6, {A: 3, B: 3})
+        assert order.take(B, 2, 1) and order.stepped == (5, {A: 3, B: 2})
+        assert order.take(A, 4, 1) and rows(order)[1:] == [Run(4, B, 1, 2), Run(6, A, 4, 1)]
+
+
+def test_a_snapshot_of_positions_that_are_not_known_leaves_a_hole() -> None:
+    with shared() as order:
+        take(order, [(A, 3), (B, 2)])
         order.install(20, {A: 9, B: 11})
         assert order.take(A, 10, 1) and commits.seq_of(order._connection, A, 10) == 21
         # Two holes cannot be told from one: what came after the first is asked for again.
@@ -243,14 +249,14 @@ async def test_what_was_written_while_others_had_a_say_is_pending_until_it_is_or
 
     async with Database(tmp_path / "x.db") as database:
         await database.write(lambda tx: append(tx, NODE, 1))
-        await database.write(lambda tx: tx.set_sole(False))
+        await database.write(share)
     async with Database(tmp_path / "x.db") as database:
         await database.write(lambda tx: append(tx, NODE, 2))
         await database.write(lambda tx: append(tx, "peer", 1))
         assert await database.read(seqs) == [1, None, None, None]
         assert await database.write(lambda tx: [tx.order.take("peer", 1, 1), tx.order.take(NODE, 2, 1)]) == [True, True]
         assert await database.read(seqs) == [1, 3, None, 2]
-        await database.write(lambda tx: tx.set_sole(True))
+        await database.write(lambda tx: tx.decide_alone())
         assert await database.read(seqs) == [1, 3, 4, 2]
         await database.write(lambda tx: append(tx, NODE, 1))
         assert await database.read(seqs) == [1, 3, 4, 2, 5]
@@ -265,7 +271,7 @@ async def test_the_committed_feed_stops_at_the_first_change_that_is_lacking(tmp_
         return lambda c: [(line.seq, line.document) for line in changes.committed_feed(c, after, limit)]
 
     def ordered(tx: Transaction) -> None:
-        tx.set_sole(False)
+        share(tx)
         append(tx, A, 2)
         append(tx, B, 1)
         for origin, first, count in ((A, 1, 2), (B, 1, 2), (A, 3, 1)):
@@ -329,3 +335,55 @@ async def test_an_order_that_is_not_whole_is_found(tmp_path: Path) -> None:
             await database.write(lambda tx, damage=damage: tx.connection.execute(damage) and None)  # type: ignore[misc]
             broken = {finding.check for finding in await database.read(check) if not finding.ok}
             assert "order of changes" in broken, damage
+
+
+# Steps, some of which a voter refused because those before them were missing then.
+proposed = st.lists(st.tuples(st.sampled_from((A, B, C)), st.integers(1, 12), st.integers(1, 6)), max_size=25)
+
+
+@given(proposed, st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=60)
+def test_who_hears_of_positions_before_it_takes_the_steps_ends_with_the_same_order(
+    steps: list[tuple[NodeId, int, int]], chance: random.Random
+) -> None:
+    with shared() as voter, shared() as learner:
+        told: list[list[Run]] = []
+        outcomes: list[bool] = []
+        ordered: list[Base] = []
+        for step in steps:
+            outcomes.append(voter.take(*step))
+            told.append(rows(voter))
+            ordered.append(Base(voter.seq, dict(voter.ordered)))
+        for n, step in enumerate(steps):
+            if chance.random() < 0.5:
+                learner.put(chance.choice(told[n:]), extend=True)
+            assert learner.take(*step) == outcomes[n]
+            assert learner.stepped == ordered[n]
+            assert rows(learner) in told[n:]
+            assert whole(learner)
+
+
+def test_what_only_peers_told_of_is_no_part_of_what_steps_left() -> None:
+    with shared() as order:
+        order.take(A, 1, 3)
+        order.put([Run(1, A, 1, 3), Run(4, B, 1, 2)], extend=True)
+        assert (order.seq, commits.stepped_of(order._connection)) == (5, (3, {A: 3}))
+        order.put([Run(6, A, 4, 1)], extend=True)
+        assert commits.stepped_of(order._connection) == (3, {A: 3})
+        assert order.take(B, 1, 3) and (rows(order)[-1], order.stepped) == (Run(4, B, 1, 3), (6, {A: 3, B: 3}))
+
+
+def test_where_a_peer_told_of_something_else_the_steps_count() -> None:
+    with shared() as order:
+        order.take(A, 1, 3)
+        order.put([Run(4, B, 1, 5)], extend=True)
+        assert order.take(A, 4, 2)
+        assert (rows(order), order.stepped, whole(order)) == ([Run(1, A, 1, 5)], (5, {A: 5}), True)
+
+
+def test_who_begins_to_decide_alone_goes_on_from_all_it_knows() -> None:
+    with shared() as order:
+        order.put([Run(1, B, 1, 2)], extend=True)
+        order.set_sole(True)
+        order.take(A, 1, 1)
+        assert rows(order) == [Run(1, B, 1, 2), Run(3, A, 1, 1)]

@@ -36,9 +36,9 @@ changes = st.builds(
 )  # fmt: skip
 runs = st.builds(Run, counts, names, counts, counts)
 messages: st.SearchStrategy[Message] = st.one_of(
-    st.builds(Have, vectors, st.integers(0, 1 << 40)),
-    st.builds(Want, vectors, st.integers(0, 1 << 40)),
-    st.builds(Batch, st.lists(changes, max_size=5), st.lists(runs, max_size=5), st.booleans()),
+    st.builds(Have, vectors, st.integers(0, 1 << 40), st.text(max_size=9)),
+    st.builds(Want, vectors, st.integers(0, 1 << 40), st.text(max_size=9)),
+    st.builds(Batch, st.lists(changes, max_size=5), st.lists(runs, max_size=5), st.booleans(), st.text(max_size=9)),
     st.builds(Vectors, st.text(max_size=9), st.lists(st.builds(Passages, st.binary(), st.lists(st.binary())))),
     st.builds(WantVectors, st.text(max_size=9), st.lists(st.binary(max_size=16))),
 )
@@ -71,13 +71,13 @@ def test_a_damaged_message_is_refused_or_still_a_message(message: Message, data:
 @pytest.mark.parametrize(
     "message",
     [
-        Have({NodeId("a"): -1}, 0),
-        Want({}, -1),
-        Have({NodeId(str(n)): 1 for n in range(antientropy.MOST_ORIGINS + 1)}, 0),
-        Batch([WireChange(NodeId("a"), 0, "d", "memory", "add", "", "", 0, b"")], [], False),
-        Batch([WireChange(NodeId("a"), 1, "d", "memory", "add", "", "", -1, b"")], [], False),
-        Batch([], [Run(0, NodeId("a"), 1, 1)], False),
-        Batch([], [Run(1, NodeId("a"), 1, 0)], False),
+        Have({NodeId("a"): -1}, 0, "e"),
+        Want({}, -1, "e"),
+        Have({NodeId(str(n)): 1 for n in range(antientropy.MOST_ORIGINS + 1)}, 0, "e"),
+        Batch([WireChange(NodeId("a"), 0, "d", "memory", "add", "", "", 0, b"")], [], False, "e"),
+        Batch([WireChange(NodeId("a"), 1, "d", "memory", "add", "", "", -1, b"")], [], False, "e"),
+        Batch([], [Run(0, NodeId("a"), 1, 1)], False, "e"),
+        Batch([], [Run(1, NodeId("a"), 1, 0)], False, "e"),
         WantVectors("m", [b""] * (antientropy.MOST_HASHES + 1)),
     ],
 )
@@ -87,7 +87,7 @@ def test_what_no_sane_node_says_is_refused(message: Message) -> None:
 
 
 def test_fields_of_another_type_are_refused() -> None:
-    raw = msgspec.msgpack.encode(["have", {"a": "many"}, 0])
+    raw = msgspec.msgpack.encode(["have", {"a": "many"}, 0, "e"])
     with pytest.raises(InvalidFrame, match="knowledge protocol"):
         decode(raw)
 
