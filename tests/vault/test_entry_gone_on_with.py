@@ -39,3 +39,14 @@ def test_a_long_file_from_which_others_took_an_entry_was_made_from_the_text_with
     newest = Base(7, "mirror", many)
     text = render(many).replace("entry 17\n", "entry 17, edited\n")
     assert choose([newest, before], text) == 0
+
+
+def test_words_that_share_letters_with_those_they_lack_were_put_into_the_text_without_those() -> None:
+    head = Entry("head", "---\ntags: [a, b]\n---\n\nniku zé nigo gogosapo baxani vivi dego, the queue", is_head=True)
+    last = Entry("e", "## 2026-11-24 21:42\n\ntelaba laru te tefiba, the billing\n")
+    gone_on = Entry(
+        "head", f"{head.text} texasaxa vibadeku poxa ku of the cluster vifipo sasa, a meeting\n", is_head=True
+    )
+    before, newest = Base(3, "mirror", [head, last]), Base(7, "mirror", [gone_on, last])
+    put = "viponime rumeta of the meku fimela vixagoba queue\n\nsawoi zela of wofi meku, a saür delate tevi meeting\n"
+    assert choose([newest, before], render([head]) + "\n" + put + render([last])) == 1
