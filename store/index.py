@@ -15,6 +15,7 @@ import numpy as np
 
 from hiveminddb.store.columns import NONE, Columns, Floats, VectorTable
 from hiveminddb.store.cues import NUMBER_WORDS, TIME_WORDS, ends_in_question, has_name, index_text, name_word
+from hiveminddb.store.neighbours import Neighbours, Order
 from hiveminddb.store.postings import Postings, Tokenizer
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.vectors import Living
@@ -22,7 +23,6 @@ from hiveminddb.store.view import Codes, View
 
 _FEWEST = 64
 _DIGITS = "0123456789"
-_ORDER = tuple[int, str, str]
 
 _LOAD = (
     "SELECT slot, id, topic, position, created_at, user_id, agent_id, session_id, speaker, memory_type,"
@@ -74,7 +74,7 @@ class Index:
         self._columns = Columns.empty(_FEWEST)
         self._count = 0
         self._rows: dict[int, int] = {}
-        self._last: dict[int, int] = {}
+        self._neighbours = Neighbours(self._order)
         self._time_terms = frozenset(self.tokenizer.terms(" ".join(TIME_WORDS)))
         self._number_terms = frozenset(self.tokenizer.terms(" ".join(NUMBER_WORDS)))
 
@@ -173,38 +173,28 @@ class Index:
 
     # -- neighbours
 
-    def _order(self, row: int) -> _ORDER:
+    def _order(self, row: int) -> Order:
         """The place of a row in its group: in a session by time, in a topic as the file has them."""
         columns = self._columns
         created = int(columns.created[row]) if columns.session[row] != NONE else 0
         return created, self._positions[row], self.ids[row]
 
     def _link(self, row: int) -> None:
-        columns, order = self._columns, self._order(row)
-        group = int(columns.group[row])
-        after, before = NONE, self._last.get(group, NONE)
-        # From the end: what is new mostly comes last.
-        while before != NONE and self._order(before) > order:
-            after, before = before, int(columns.previous[before])
+        columns = self._columns
+        before, after = self._neighbours.put(row, int(columns.group[row]))
         columns.previous[row], columns.next[row] = before, after
         if before != NONE:
             columns.next[before] = row
         if after != NONE:
             columns.previous[after] = row
-        else:
-            self._last[group] = row
 
     def _unlink(self, row: int) -> None:
         columns = self._columns
-        before, after = int(columns.previous[row]), int(columns.next[row])
+        before, after = self._neighbours.drop(row, int(columns.group[row]))
         if before != NONE:
             columns.next[before] = after
         if after != NONE:
             columns.previous[after] = before
-        elif before != NONE:
-            self._last[int(columns.group[row])] = before
-        else:
-            self._last.pop(int(columns.group[row]), None)
         columns.previous[row] = columns.next[row] = NONE
 
     # -- loading
@@ -238,11 +228,12 @@ class Index:
         columns = self._columns
         groups = columns.group.tolist()
         columns.previous[:count] = columns.next[:count] = NONE
-        before = NONE
-        for row in sorted(range(count), key=lambda row: (groups[row], self._order(row))):
+        before, rows = NONE, sorted(range(count), key=lambda row: (groups[row], self._order(row)))
+        for row in rows:
             if before != NONE and groups[before] == groups[row]:
                 columns.previous[row], columns.next[before] = before, row
-            self._last[groups[row]] = before = row
+            before = row
+        self._neighbours.fill((row, groups[row]) for row in rows)
 
 
 def group_key(user_id: str | None, session_id: str | None, topic: str) -> tuple[str | None, bool, str]:
