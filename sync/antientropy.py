@@ -143,6 +143,12 @@ def lacks(mine: Vector, theirs: Vector) -> bool:
     return any(counter > mine.get(origin, 0) for origin, counter in theirs.items())
 
 
+def covers(one: Have, other: Have) -> bool:
+    """Whether who has the one has all that the other has."""
+    is_behind = one.epoch != other.epoch or one.ordered < other.ordered
+    return not is_behind and not lacks(one.vector, other.vector)
+
+
 def missing(mine: Vector, theirs: Vector) -> int:
     """How many changes `theirs` has that `mine` has not."""
     return sum(max(0, counter - mine.get(origin, 0)) for origin, counter in theirs.items())

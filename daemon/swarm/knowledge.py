@@ -1,7 +1,8 @@
 """Keeps this node and those it is linked with at the same changes: says what it has, answers, pulls what it lacks.
 
-One task a peer and one request under way at a time, so that memory stays bounded however much is missing. What has
-been applied is the state of a pull: a link that breaks is taken up where it broke.
+One task a peer and one request under way at a time, so that memory stays bounded however much is missing; of peers that
+have the same one is asked, and the next where that one is slow. What has been applied is the state of a pull: a link
+that breaks is taken up where it broke.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ SOON_SECONDS = 0.02
 LATER_SECONDS = 1.0
 # A peer that was asked and says nothing is asked again.
 ANSWER_SECONDS = 15.0
+# After this a peer counts as slow, and another that has as much is asked as well.
+SLOW_SECONDS = 1.0
 
 
 class Courier(Protocol):
@@ -52,6 +55,8 @@ class _Peer:
     wants: Want | None = None
     batch: Batch | None = None
     asked_until: float = 0.0
+    is_applying: bool = False
+    look_at: float = 0.0
     task: asyncio.Task[None] | None = None
 
 
@@ -170,8 +175,11 @@ class Knowledge:
         batch, peer.batch = peer.batch, None
         if batch is None:
             return
-        peer.asked_until = 0.0
-        await self._take(batch)
+        peer.asked_until, peer.is_applying = 0.0, True
+        try:
+            await self._take(batch)
+        finally:
+            peer.is_applying = False
         log.debug("batch taken from=%s changes=%d runs=%d", node, len(batch.changes), len(batch.runs))
         if batch.more:
             await self._want(node, peer)
@@ -179,26 +187,41 @@ class Knowledge:
     async def _ask(self, node: NodeId, peer: _Peer) -> None:
         now = asyncio.get_running_loop().time()
         has, origin = peer.has, self._origin()
+        peer.look_at = 0.0
         if has is None or peer.asked_until > now:
             return
         vector, ordered, epoch = await self._database.read(_known)
         if has.vector.get(origin, 0) > vector.get(origin, 0):
             self.on_outdated()
         if antientropy.lacks(vector, has.vector) or (has.epoch == epoch and has.ordered > ordered):
-            await self._want(node, peer)
+            if self._is_brought(has, now):
+                peer.look_at = now + SLOW_SECONDS
+            else:
+                await self._want(node, peer)
+
+    def _is_brought(self, wanted: Have, now: float) -> bool:
+        """Whether a peer that has as much has been asked just now, or what it sent is being taken in."""
+        asking = (
+            peer
+            for peer in self._peers.values()
+            if peer.is_applying or now < peer.asked_until - ANSWER_SECONDS + SLOW_SECONDS
+        )
+        return any(peer.has is not None and antientropy.covers(peer.has, wanted) for peer in asking)
 
     async def _want(self, node: NodeId, peer: _Peer) -> None:
-        if self._courier.send(node, encode(Want(*await self._database.read(_known)))):
-            peer.asked_until = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        # At once: others look whether somebody is being asked.
+        peer.asked_until = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        if not self._courier.send(node, encode(Want(*await self._database.read(_known)))):
+            peer.asked_until = 0.0
 
 
 async def _woken(peer: _Peer) -> None:
-    """Something came, or the answer that is waited for has not."""
+    """Something came, the answer that is waited for has not, or it is time to look whether others have brought it."""
     try:
-        async with asyncio.timeout_at(peer.asked_until or None):
+        async with asyncio.timeout_at(min((at for at in (peer.asked_until, peer.look_at) if at), default=None)):
             await peer.wake.wait()
     except TimeoutError:
-        peer.asked_until = 0.0
+        peer.asked_until = peer.asked_until if peer.asked_until > asyncio.get_running_loop().time() else 0.0
     peer.wake.clear()
 
 
