@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from hiveminddb.model import MEMORY_TYPES
+from hiveminddb.vault.markdown import front_matter_end
 from hiveminddb.vault.marks import front_matter
 
 
@@ -26,9 +28,14 @@ NO_DEFAULTS = Defaults()
 
 def defaults_of(head_text: str) -> Defaults:
     """The defaults in a head's front matter; what is missing or of the wrong kind is no default."""
-    if not head_text.lstrip("\ufeff").startswith("---"):
-        return NO_DEFAULTS
-    values = front_matter(head_text).values
+    end = front_matter_end(head_text)
+    return _said(head_text[:end]) if end else NO_DEFAULTS
+
+
+# A change of a file's head asks for each of its entries, and parsing takes a hundred times as long as the rest.
+@lru_cache(256)
+def _said(front: str) -> Defaults:
+    values = front_matter(front).values
     kind = _word(values, "type", "memory_type")
     return Defaults(
         memory_type=kind if kind in MEMORY_TYPES else None,

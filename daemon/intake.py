@@ -67,7 +67,8 @@ class Intake:
             placed += map(_Placed, places, following)
         if placed:
             self._pipeline.clock.witness(max(it.change.hlc for it in placed))
-            self._project(tx, placed)
+            with self._pipeline.many(tx):
+                self._project(tx, placed)
         return Taken(len(placed), frozenset(lacking))
 
     def _project(self, tx: Transaction, placed: Sequence[_Placed]) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -66,6 +67,8 @@ class Pipeline:
         self._silent = False
         self._defaults: OrderedDict[str, Defaults] = OrderedDict()
         self._unsettled: set[str] = set()
+        # Topics whose entries wait for the end of `many`; a dict keeps their order.
+        self._outdated: dict[str, None] | None = None
 
     def add(self, tx: Transaction, entries: Sequence[NewEntry]) -> list[MemoryRow]:
         """New documents, in the order given."""
@@ -159,17 +162,28 @@ class Pipeline:
             )
         return before, document.read(before), False
 
-    def replay(self, tx: Transaction, n: int, change: Change) -> None:
-        """The same for a rebuild, after which the index is loaded anew."""
+    @contextmanager
+    def replaying(self, tx: Transaction) -> Iterator[None]:
+        """For a rebuild: the projections are dropped and made anew in here, and the index is loaded after it."""
+        self._defaults.clear()
         self._silent = True
         try:
-            self.absorb(tx, n, change)
+            with self.many(tx):
+                yield
         finally:
             self._silent = False
 
-    def forget_defaults(self) -> None:
-        """The projections are about to be dropped."""
-        self._defaults.clear()
+    @contextmanager
+    def many(self, tx: Transaction) -> Iterator[None]:
+        """For many changes: entries whose file's defaults change in here are projected anew once, at the end."""
+        outdated: dict[str, None] = {}
+        self._outdated = outdated
+        try:
+            yield
+        finally:
+            self._outdated = None
+        for topic in outdated:
+            self._refresh(tx, topic)
 
     def state(self, tx: Transaction, id: str) -> bytes:
         """The present state of a document that is known."""
@@ -214,17 +228,22 @@ class Pipeline:
             self._unsettled.add(topic)
             tx.after_commit(partial(self._unsettled.discard, topic))
             if self._defaults_of(tx, topic) != old:
-                self._refresh(tx, topic)
+                if self._outdated is None:
+                    self._refresh(tx, topic)
+                else:
+                    self._outdated[topic] = None
 
     def _refresh(self, tx: Transaction, topic: str) -> None:
+        defaults, changed = self._defaults_of(tx, topic), list[MemoryRow]()
         for row in (*tx.entries_of(topic), *memories.invalidated_of(tx.connection, topic)):
             if row.role != HEAD:
                 content = admitted(document.read(self.state(tx, row.id)))
-                life = Life(row.created_at, row.updated_at)
-                fresh = self._project(tx, DocumentId(row.id), content, life)
+                fresh = project(DocumentId(row.id), content, Life(row.created_at, row.updated_at), defaults)
                 fresh = replace(fresh, slot=row.slot, version=row.version)
-                tx.refresh_memory(row, fresh)
-                self._announce(tx, Put([fresh], [0]))
+                if fresh != row:
+                    tx.refresh_memory(row, fresh)
+                    changed.append(fresh)
+        self._announce(tx, Put(changed, [0] * len(changed)))
 
 
 def _life(tx: Transaction, n: int, change: Change, content: Content, old: MemoryRow | None) -> Life:

@@ -138,8 +138,8 @@ class Upkeep:
         parts = self._parts
 
         def anew(tx: Transaction) -> int:
-            parts.pipeline.forget_defaults()
-            count = rebuild(tx, lambda tx, n, change: parts.pipeline.replay(tx, n, change))
+            with parts.pipeline.replaying(tx):
+                count = rebuild(tx, parts.pipeline.absorb)
             in_use = vectors.active(tx.connection)
             if in_use:
                 vectors.activate(tx.connection, in_use)

@@ -9,7 +9,7 @@ from hiveminddb.store import changes
 from hiveminddb.store.transaction import Transaction
 
 # Projects one change into documents and memories: the same function that live writes go through.
-Project = Callable[[Transaction, int, Change], None]
+Project = Callable[[Transaction, int, Change], object]
 
 ENTRIES = """
 CREATE VIRTUAL TABLE entries USING fts5(

@@ -176,8 +176,11 @@ class Island:
         return {**rows, "documents": documents}
 
     def rebuild(self) -> None:
-        self.pipeline.forget_defaults()
-        self.write(lambda tx: rebuild(tx, self.pipeline.replay))
+        def anew(tx: Transaction) -> None:
+            with self.pipeline.replaying(tx):
+                rebuild(tx, self.pipeline.absorb)
+
+        self.write(anew)
 
 
 @contextmanager
