@@ -13,7 +13,7 @@ from itertools import groupby
 from hiveminddb.daemon.admission import admitted
 from hiveminddb.daemon.pipeline import KIND, Pipeline
 from hiveminddb.daemon.projection import HEAD
-from hiveminddb.daemon.tidying import follow, leave_one_head, moved_heads
+from hiveminddb.daemon.tidying import Renamed, follow, leave_one_head, renamed_file
 from hiveminddb.errors import Corrupt
 from hiveminddb.model import Change, NodeId
 from hiveminddb.store import ahead, history, topic_files
@@ -74,7 +74,7 @@ class Intake:
     def _project(self, tx: Transaction, placed: Sequence[_Placed]) -> None:
         """Documents that begin here are put together, as long as nothing comes between."""
         known = history.known_before(tx.connection, list({it.change.document for it in placed}), placed[0].n)
-        renamed: list[tuple[str, str]] = []
+        renamed: list[Renamed] = []
         rows: list[MemoryRow] = []
         new: list[tuple[_Placed, Content]] = []
         for it in placed:
@@ -88,7 +88,7 @@ class Intake:
             before = tx.memory(it.change.document)
             if row := self._pipeline.absorb(tx, it.n, it.change):
                 rows.append(row)
-                renamed += moved_heads(it.change, before, row)
+                renamed += renamed_file(tx, it.change, before, row)
         rows += self._put_new(tx, new)
         self._note(rows)
         self._tidy(tx, {row.id for row in rows if row.role == HEAD}, renamed)
@@ -97,9 +97,9 @@ class Intake:
         changes, places = [it.change for it, _ in new], [it.n for it, _ in new]
         return self._pipeline.put_new(tx, changes, places, [content for _, content in new]) if new else []
 
-    def _tidy(self, tx: Transaction, heads: Iterable[str], renamed: Iterable[tuple[str, str]]) -> None:
-        for old, new in renamed:
-            self._note(follow(tx, self._pipeline, old, new))
+    def _tidy(self, tx: Transaction, heads: Iterable[str], renamed: Iterable[Renamed]) -> None:
+        for file in renamed:
+            self._note(follow(tx, self._pipeline, file))
         for topic in topic_files.shared_heads(tx.connection, heads):
             leave_one_head(tx, self._pipeline, topic)
 

@@ -6,6 +6,7 @@ Only the maker acts, and by changes like any other: all nodes end the same, and 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.pipeline import Pipeline
@@ -22,13 +23,25 @@ from hiveminddb.vault import markdown
 BY_MERGE = "merge"
 
 
-def follow(tx: Transaction, pipeline: Pipeline, old: str, new: str) -> list[MemoryRow]:
-    """Elsewhere a file was renamed: entries made here, which were not known there, go with it."""
-    author, client = Author(BY_MERGE, f"its file was renamed from {old}"), new_client()
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A file that a change has renamed, and what stood under its old name just then."""
+
+    old: str
+    new: str
+    left: frozenset[str]
+
+
+def follow(tx: Transaction, pipeline: Pipeline, renamed: Renamed) -> list[MemoryRow]:
+    """Elsewhere a file was renamed: entries made here, which were not known there, go with it.
+
+    What has come under the old name since is another file's.
+    """
+    author, client = Author(BY_MERGE, f"its file was renamed from {renamed.old}"), new_client()
     return [
-        pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
-        for row in tx.entries_of(old)
-        if _made_here(tx, pipeline, row)
+        pipeline.edit(tx, row, "move", author, fields={"topic": renamed.new}, client=client)
+        for row in tx.entries_of(renamed.old)
+        if row.id in renamed.left and _made_here(tx, pipeline, row)
     ]
 
 
@@ -42,14 +55,14 @@ def leave_one_head(tx: Transaction, pipeline: Pipeline, topic: str) -> None:
             retire(tx, pipeline, row, Author(BY_MERGE, "another head stands in its file"))
 
 
-def moved_heads(change: Change, before: MemoryRow | None, after: MemoryRow) -> Iterable[tuple[str, str]]:
-    """The old and the new topic of a file that a change has renamed; a pasted head takes no file along."""
+def renamed_file(tx: Transaction, change: Change, before: MemoryRow | None, after: MemoryRow) -> Iterable[Renamed]:
+    """The file that a change which has just been projected has renamed, if any; a pasted head takes no file along."""
     # Who follows a rename renames nothing: else two that follow each other never come to rest.
     if change.action != "move" or change.actor == BY_MERGE:
         return
     if before and before.role == HEAD == after.role and before.alive and after.alive:
         if before.topic != after.topic:
-            yield before.topic, after.topic
+            yield Renamed(before.topic, after.topic, frozenset(row.id for row in tx.entries_of(before.topic)))
 
 
 def _made_here(tx: Transaction, pipeline: Pipeline, row: MemoryRow) -> bool:

@@ -185,3 +185,19 @@ def test_a_memory_of_the_first_second_of_all_time_is_that_old_everywhere() -> No
         meet([a, b, c])
         agree([a, b, c])
         assert b.row(row.id).created_at == 0
+
+
+def test_a_file_that_got_the_name_of_one_just_renamed_stays_when_both_are_heard_of_at_once() -> None:
+    with islands("a", "b") as (a, b):
+        a.save("small", "# Small\n\nA few words on this.\n")
+        b.hear(a)
+        b.mirror()
+        b.save("large", "# Large\n\nA great many words on that.\n")
+        a.hear(b)
+        b.rename("large", "larger")
+        b.rename("small", "large")
+        a.hear(b)
+        meet([a, b])
+        assert [row.content for row in a.living("large")] == ["# Small\n\nA few words on this."]
+        assert [row.content for row in a.living("larger")] == ["# Large\n\nA great many words on that."]
+        agree([a, b])
