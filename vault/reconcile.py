@@ -8,8 +8,8 @@ from datetime import datetime
 
 from hiveminddb.vault import markdown
 from hiveminddb.vault.align import Slot, align
-from hiveminddb.vault.choosing import Base, Entry, choose, lines_of
-from hiveminddb.vault.difference import longest_rising
+from hiveminddb.vault.choosing import MEANT, Base, Entry, choose, lines_of
+from hiveminddb.vault.difference import kept, longest_rising
 
 _FRONT, _BACK = "<", ">"
 
@@ -39,8 +39,8 @@ class Plan:
     """What to do so that the documents say what the file says, and what others wrote meanwhile stays.
 
     `base` is the index of the chosen base, -1 when there was none. `absent` are edited documents that are not in the
-    present any more, `gone` those that the file lacks and that had left it already. `adopted` are documents of the
-    present that the base had not and the file has, as they are.
+    present any more, `gone` those that the file lacks and that had left it already; something else in the place of such
+    a one is no edit of it. `adopted` are documents of the present that the base had not and the file has, as they are.
     `order` is the file when all is done: documents, and creates by index; `moves` are those of its
     documents that need a new place between their neighbours, as every create does.
     """
@@ -98,6 +98,7 @@ class _Planner:
         self._creates: list[Create] = []
         self._edits: list[Edit] = []
         self._adopted: list[str] = []
+        self._left: set[int] = set()
 
     def plan(self, chosen: int, slots: Sequence[Slot]) -> Plan:
         """The plan that makes the documents say what the slots say."""
@@ -110,6 +111,7 @@ class _Planner:
         for n, slot in enumerate(slots if whole else ()):
             is_head = is_head and markdown.heading_time(slot.text) is None
             placed += self._place(slot, is_head, is_last=n == len(slots) - 1)
+        seen -= self._left
         gone = [e.document for i, e in enumerate(self._base) if not whole or (i not in seen and self._lines[i])]
         order, moves = self._order(placed, set(gone))
         return Plan(
@@ -131,6 +133,10 @@ class _Planner:
         entry = self._base[slot.entry]
         implied = entry.text + "\n" if not is_last and not entry.text.endswith("\n") else entry.text
         same = slot.text in (entry.text, implied)
+        if not same and entry.document not in self._living and kept(entry.text, slot.text) < MEANT:
+            # It was moved or taken away by others, and this is something else in its place.
+            self._left.add(slot.entry)
+            return self._create(slot.text, is_head)
         if not same:
             self._edits.append(Edit(entry.document, entry.text, slot.text, is_head))
         return [] if same and entry.document not in self._living else [entry.document]

@@ -70,3 +70,58 @@ async def test_a_file_renamed_and_edited_before_a_write_has_what_was_to_be_writt
         await begin_to_write(it)
         await it.rename("plan", FILE + "## 2026-05-05 10:00\n\nby hand\n")
         assert await entries(it) == ["first, and what others wrote", "second", "by hand"]
+
+
+FORMER = """# note 17
+
+meba bavigozé 東de🎉ét meninipo meeting safi depo wote🎉me billing
+kuba ru東 ruzérude medepo la東 ürla laét🎉ür laétru東 meeting zéla melalaét zésa niשלוvite niשלוme🎉 wo🎉 meeting
+pogoxa 🎉me defime xazéür rusameba meeting lawo ladedeשלו wofi kurupoür meeting
+bade東שלו 🎉ürvi zéla vivimeür שלוürme xazéru vixasa ürnizéba rumeni billing ruét wowozé xaku🎉go meeting
+"""
+ANOTHER = """# note 17
+
+ürxa ét🎉 zéru meeting fixazéfi שלוgo ruür שלוkuxago vififi latezéla étwobaét queue
+
+viét🎉 🎉worugo שלוzé zézéme rumevi שלוlasawo zéfiשלו שלוsaba de🎉vi🎉 cluster dedeba ürpo bakuzézé viru zé🎉vi meeting
+
+finibate kugolazé 🎉te dezé babazé 東ni🎉fi deploy ürlapo🎉 東ür שלוfide vini desa 東pozé lamefifi rula 東me cluster
+"""
+
+
+async def begin_to_remove(it: Paper) -> None:
+    """Others have renamed the file; the mirror dies before it records that it has removed it."""
+    await it.move_unseen("elsewhere")
+    todo = await it.write(lambda tx: it.settler.settle(tx, Look(it.topic, unchanged=True)))
+    assert todo and not todo.text
+
+
+async def test_another_file_made_where_the_mirror_has_removed_one_unrecorded_is_no_edit_of_that(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FORMER)
+        await begin_to_remove(it)
+        await it.save(ANOTHER)
+        assert [row.text for row in await it.living()] == [ANOTHER]
+        it.topic = "elsewhere"
+        assert [row.text for row in await it.living()] == [FORMER]
+
+
+async def test_a_file_gone_on_with_before_the_mirror_could_remove_it_is_an_edit_of_that(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FORMER)
+        await begin_to_remove(it)
+        await it.save(FORMER + "and a line by hand\n")
+        it.topic = "elsewhere"
+        assert [row.text for row in await it.living()] == [FORMER + "and a line by hand\n"]
+
+
+async def test_another_file_made_where_others_have_renamed_one_away_is_no_edit_of_that(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FORMER)
+        await it.move_unseen("elsewhere")
+        await it.save(ANOTHER)
+        assert [row.text for row in await it.living()] == [ANOTHER]
+        await it.save(ANOTHER + "and a line by hand\n")
+        assert [row.text for row in await it.living()] == [ANOTHER + "and a line by hand\n"]
+        it.topic = "elsewhere"
+        assert [row.text for row in await it.living()] == [FORMER]
