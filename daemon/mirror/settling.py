@@ -165,6 +165,11 @@ class Settler:
         self._topics.discard(old)
         self._topics.add(new)
 
+    def taken_away(self, tx: Transaction, topic: str) -> None:
+        """The file that was known has been removed, whatever has its name now."""
+        known = vault_state.vault_file(tx.connection, topic)
+        self._gone(tx, topic, known, _doubtful(tx, topic, known))
+
     def _taken(self, tx: Transaction, look: Look) -> VaultFile | None:
         """What is known of the file after its text was taken in."""
         known = vault_state.vault_file(tx.connection, look.topic)
