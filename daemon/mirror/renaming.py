@@ -86,7 +86,8 @@ class Renaming:
         gone = [self._gone(tx, topic) for topic in self._since if topic not in paired]
         inodes = {old.inode for old in gone}
         arrived = [_seen(look.topic, look.file) for look in looks if look.file and look.file.stat.inode in inodes]
-        replaced = [(self._last_seen(tx, now.topic), now) for now in arrived if now.topic not in paired.values()]
+        arrived = [it for it in arrived if it.topic not in paired.values() and it.digest != begun_digest(tx, it.topic)]
+        replaced = [(self._last_seen(tx, now.topic), now) for now in arrived]
         found = taken_over([(was, now) for was, now in replaced if was.inode not in (0, now.inode)], gone)
         for _, topic in found:
             self._settler.taken_away(tx, topic)

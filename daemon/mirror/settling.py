@@ -249,10 +249,8 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
 
 
 def begun_digest(tx: Transaction, topic: str) -> str:
-    """What a file says that the mirror began to make and has not recorded; empty where there is none or it is known."""
-    if vault_state.vault_file(tx.connection, topic):
-        return ""
-    begun = _doubtful(tx, topic, None)
+    """What a file says that the mirror began to write and has not recorded; empty where there is none."""
+    begun = _doubtful(tx, topic, vault_state.vault_file(tx.connection, topic))
     return begun.digest if begun else ""
 
 

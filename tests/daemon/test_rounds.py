@@ -50,9 +50,14 @@ class Desk:
         return [row.id for row in await self.database.read(lambda db: memories.invalidated_of(db, topic))]
 
     def begun(self, tx: Transaction, topic: str, text: str) -> None:
-        """As it is when a file is about to get that text."""
+        """As it is when a new file is about to get that text."""
         tx.drop_vault_file(topic)
-        tx.put_vault_base(VaultBase(topic, tx.counters.n, tx.counters.n, "mirror", digest_of(text)), 64)
+        self.put_begun(tx, topic, text)
+
+    def put_begun(self, tx: Transaction, topic: str, text: str) -> None:
+        """As it is when a file is about to get that text."""
+        n = tx.counters.n + 1
+        tx.put_vault_base(VaultBase(topic, n, n, "mirror", digest_of(text)), 64)
 
     async def ids(self, topic: str) -> list[str]:
         return [row.id for row in await self.database.read(lambda db: memories.entries_of(db, topic))]
@@ -94,6 +99,19 @@ async def test_a_file_renamed_over_another_is_itself_and_the_other_is_removed(tm
         assert (await it.ids("a"), await it.ids("b")) == ([], baking)
         assert await it.removed("b") == sailing
         assert (it.vault / "b.md").read_text() == BAKING
+
+
+async def test_a_file_that_the_mirror_wrote_with_the_inode_of_a_removed_one_is_not_that(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        (it.vault / "b.md").write_text(SAILING)
+        await it.settle("a", "b")
+        baking, made = await it.ids("a"), BAKING.replace("at home", "in a bakery")
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        (it.vault / "b.md").write_text(made)
+        await it.database.write(lambda tx: it.put_begun(tx, "b", made))
+        await it.settle("a", "b")
+        assert await it.ids("b") != baking
 
 
 async def test_a_chain_of_renames_whose_end_is_seen_first_loses_no_identity(tmp_path: Path) -> None:
