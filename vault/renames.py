@@ -52,14 +52,15 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
 def taken_over(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen]) -> list[tuple[str, str]]:
     """Vanished files that have the name of another now, which is not there any more: `mv` over a file.
 
-    Each of `replaced` is a file as it was known and what has its name now. One that is much like what was there is its
-    next text, saved under another name first.
+    Each of `replaced` is a file as it was known and what has its name now. Whoever saves a file by replacing it gives it
+    the inode of one just removed, so only the very text of that one tells; and one that is much like what was there is
+    its next text, saved under another name first.
     """
-    by_inode = {old.inode: old for old in gone if old.inode}
+    by_file = {(old.inode, old.digest): old for old in gone if old.inode and old.text.strip()}
     return [
         (old.topic, now.topic)
         for was, now in replaced
-        if (old := by_inode.get(now.inode)) and _related(old, now) and similarity(was.text, now.text) <= ALIKE
+        if (old := by_file.get((now.inode, now.digest))) and similarity(was.text, now.text) <= ALIKE
     ]
 
 
