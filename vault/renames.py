@@ -49,21 +49,6 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
     return found
 
 
-def taken_over(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen]) -> list[tuple[str, str]]:
-    """Vanished files that have the name of another now, which is not there any more: `mv` over a file.
-
-    Each of `replaced` is a file as it was known and what has its name now. Whoever saves a file by replacing it gives it
-    the inode of one just removed, so only the very text of that one tells; and one that is much like what was there is
-    its next text, saved under another name first.
-    """
-    by_file = {(old.inode, old.digest): old for old in gone if old.inode and old.text.strip()}
-    return [
-        (old.topic, now.topic)
-        for was, now in replaced
-        if (old := by_file.get((now.inode, now.digest))) and similarity(was.text, now.text) <= ALIKE
-    ]
-
-
 def _has_moved(old: Seen, now: Seen, there: Seen, others: Set[int]) -> bool:
     return _related(old, there) and (now.inode in others or similarity(old.text, now.text) <= ALIKE)
 

@@ -11,7 +11,7 @@ from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.vault.files import FileText
-from hiveminddb.vault.renames import Seen, in_order, moved_on, pair, taken_over
+from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
 
 # Long enough for the two halves of a rename and for an editor that saves by rename on a busy machine: a file that is
 # back after that lacks whatever its author had not seen, as if it had been removed on purpose.
@@ -49,8 +49,7 @@ class Renaming:
             else:
                 self._drop(look.topic)
         files = {look.topic: look.file for look in looks if look.file}
-        pairs = self._pairs(tx, looks)
-        for old, new in [*pairs, *self._taken_over(tx, looks, pairs)]:
+        for old, new in self._pairs(tx, looks):
             self._settler.renamed(tx, old, new, files[new])
             self._drop(old)
             gone.discard(old)
@@ -77,21 +76,6 @@ class Renaming:
         gone = [self._gone(tx, topic) for topic in self._since]
         moved = moved_on(replaced, gone, new)
         return in_order(pair([*gone, *moved], [*new, *(arrived[old.topic] for old in moved)]))
-
-    def _taken_over(
-        self, tx: Transaction, looks: Sequence[Look], pairs: Sequence[tuple[str, str]]
-    ) -> list[tuple[str, str]]:
-        """Files renamed over others, whose own are taken for removed."""
-        paired = dict(pairs)
-        gone = [self._gone(tx, topic) for topic in self._since if topic not in paired]
-        inodes = {old.inode for old in gone}
-        arrived = [_seen(look.topic, look.file) for look in looks if look.file and look.file.stat.inode in inodes]
-        arrived = [it for it in arrived if it.topic not in paired.values() and it.digest != begun_digest(tx, it.topic)]
-        replaced = [(self._last_seen(tx, now.topic), now) for now in arrived]
-        found = taken_over([(was, now) for was, now in replaced if was.inode not in (0, now.inode)], gone)
-        for _, topic in found:
-            self._settler.taken_away(tx, topic)
-        return found
 
     def _drop(self, topic: str) -> None:
         self._since.pop(topic, None)

@@ -165,11 +165,6 @@ class Settler:
         self._topics.discard(old)
         self._topics.add(new)
 
-    def taken_away(self, tx: Transaction, topic: str) -> None:
-        """The file that was known has been removed, whatever has its name now."""
-        known = vault_state.vault_file(tx.connection, topic)
-        self._gone(tx, topic, known, _doubtful(tx, topic, known))
-
     def _taken(self, tx: Transaction, look: Look) -> VaultFile | None:
         """What is known of the file after its text was taken in."""
         known = vault_state.vault_file(tx.connection, look.topic)
@@ -249,8 +244,10 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
 
 
 def begun_digest(tx: Transaction, topic: str) -> str:
-    """What a file says that the mirror began to write and has not recorded; empty where there is none."""
-    begun = _doubtful(tx, topic, vault_state.vault_file(tx.connection, topic))
+    """What a file says that the mirror began to make and has not recorded; empty where there is none or it is known."""
+    if vault_state.vault_file(tx.connection, topic):
+        return ""
+    begun = _doubtful(tx, topic, None)
     return begun.digest if begun else ""
 
 

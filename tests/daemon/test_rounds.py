@@ -46,18 +46,10 @@ class Desk:
     async def settle(self, *topics: str) -> None:
         await self.mirror._settle(topics)
 
-    async def removed(self, topic: str) -> list[str]:
-        return [row.id for row in await self.database.read(lambda db: memories.invalidated_of(db, topic))]
-
     def begun(self, tx: Transaction, topic: str, text: str) -> None:
-        """As it is when a new file is about to get that text."""
-        tx.drop_vault_file(topic)
-        self.put_begun(tx, topic, text)
-
-    def put_begun(self, tx: Transaction, topic: str, text: str) -> None:
         """As it is when a file is about to get that text."""
-        n = tx.counters.n + 1
-        tx.put_vault_base(VaultBase(topic, n, n, "mirror", digest_of(text)), 64)
+        tx.drop_vault_file(topic)
+        tx.put_vault_base(VaultBase(topic, tx.counters.n, tx.counters.n, "mirror", digest_of(text)), 64)
 
     async def ids(self, topic: str) -> list[str]:
         return [row.id for row in await self.database.read(lambda db: memories.entries_of(db, topic))]
@@ -86,57 +78,6 @@ async def test_a_file_is_looked_at_together_with_what_has_its_former_name(tmp_pa
         (it.vault / "a.md").rename(it.vault / "b.md")
         await it.settle("c")
         assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
-
-
-async def test_a_file_renamed_over_another_is_itself_and_the_other_is_removed(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("a", "b")
-        baking, sailing = await it.ids("a"), await it.ids("b")
-        (it.vault / "a.md").rename(it.vault / "b.md")
-        await it.settle("b")
-        assert (await it.ids("a"), await it.ids("b")) == ([], baking)
-        assert await it.removed("b") == sailing
-        assert (it.vault / "b.md").read_text() == BAKING
-
-
-async def test_a_file_that_the_mirror_wrote_with_the_inode_of_a_removed_one_is_not_that(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("a", "b")
-        baking, made = await it.ids("a"), BAKING.replace("at home", "in a bakery")
-        (it.vault / "a.md").rename(it.vault / "b.md")
-        (it.vault / "b.md").write_text(made)
-        await it.database.write(lambda tx: it.put_begun(tx, "b", made))
-        await it.settle("a", "b")
-        assert await it.ids("b") != baking
-
-
-async def test_a_chain_of_renames_whose_end_is_seen_first_loses_no_identity(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("a", "b")
-        baking, sailing = await it.ids("a"), await it.ids("b")
-        (it.vault / "b.md").rename(it.vault / "c.md")
-        (it.vault / "a.md").rename(it.vault / "b.md")
-        await it.settle("b")
-        await it.settle("c")
-        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
-
-
-async def test_a_text_saved_beside_its_file_and_put_over_it_is_an_edit_of_that(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("b")
-        sailing = await it.ids("b")
-        (it.vault / "b new.md").write_text(SAILING.replace("boat", "small boat"))
-        await it.settle("b new")
-        (it.vault / "b new.md").rename(it.vault / "b.md")
-        await it.settle("b new", "b")
-        assert await it.ids("b") == sailing
 
 
 def test_a_file_waits_for_what_has_its_former_name_while_that_is_written(tmp_path: Path) -> None:

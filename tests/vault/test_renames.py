@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hiveminddb.vault.files import digest_of
-from hiveminddb.vault.renames import Seen, in_order, moved_on, pair, taken_over
+from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
 
 PROSE = "the quick brown fox jumps over the lazy dog and runs away into the dark forest\n" * 3
 
@@ -86,16 +86,3 @@ def test_every_file_is_paired_once_at_most(olds: list[tuple[str, int]], news: li
         [seen(f"new{i}", text, inode) for i, (text, inode) in enumerate(news)],
     )
     assert len(set(pairs.values())) == len(pairs)
-
-
-def test_a_file_moved_over_another_is_told_by_its_inode_and_its_whole_text() -> None:
-    was, now = seen("b", OTHER, 2), seen("b", PROSE, 1)
-    assert taken_over([(was, now)], [seen("a", PROSE, 1)]) == [("a", "b")]
-    assert taken_over([(was, now)], [seen("a", PROSE, 3)]) == []
-    assert taken_over([(was, now)], [seen("a", PROSE + "more", 1)]) == []
-    assert taken_over([(seen("b", "", 2), seen("b", "", 1))], [seen("a", "", 1)]) == []
-
-
-def test_a_text_saved_under_another_name_first_has_not_been_moved_over_its_file() -> None:
-    was, now = seen("b", PROSE, 2), seen("b", PROSE + "more", 1)
-    assert taken_over([(was, now)], [seen("b new", PROSE + "more", 1)]) == []
