@@ -98,8 +98,11 @@ class Intake:
         return self._pipeline.put_new(tx, changes, places, [content for _, content in new]) if new else []
 
     def _tidy(self, tx: Transaction, heads: Iterable[str], renamed: Iterable[Renamed]) -> None:
+        followed: set[str] = set()
         for file in renamed:
-            self._note(follow(tx, self._pipeline, file))
+            rows = follow(tx, self._pipeline, file, followed)
+            followed.update(row.id for row in rows)
+            self._note(rows)
         for topic in topic_files.shared_heads(tx.connection, heads):
             leave_one_head(tx, self._pipeline, topic)
 

@@ -5,7 +5,7 @@ Only the maker acts, and by changes like any other: all nodes end the same, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from hiveminddb.daemon.entries import Author
@@ -32,16 +32,16 @@ class Renamed:
     left: frozenset[str]
 
 
-def follow(tx: Transaction, pipeline: Pipeline, renamed: Renamed) -> list[MemoryRow]:
+def follow(tx: Transaction, pipeline: Pipeline, renamed: Renamed, followed: Set[str]) -> list[MemoryRow]:
     """Elsewhere a file was renamed: entries made here, which were not known there, go with it.
 
-    What has come under the old name since is another file's.
+    What has come under the old name since is another file's, unless it has `followed` an earlier rename there.
     """
     author, client = Author(BY_MERGE, f"its file was renamed from {renamed.old}"), new_client()
     return [
         pipeline.edit(tx, row, "move", author, fields={"topic": renamed.new}, client=client)
         for row in tx.entries_of(renamed.old)
-        if row.id in renamed.left and _made_here(tx, pipeline, row)
+        if row.id in renamed.left | followed and _made_here(tx, pipeline, row)
     ]
 
 
