@@ -74,50 +74,46 @@ class Order:
                     break
                 self._hear(part) if self.known == self.seq else self._fill(part)
 
-    def set_alone(self) -> None:
-        """A step: from here on one node gives positions without steps, and tells of them."""
-        self.alone = True
-        self._put_meta(ALONE, "1")
+    def set_alone(self, alone: bool) -> None:
+        """A step: whether from here on one node gives positions without steps, and tells of them."""
+        self.alone = alone
+        self._put_meta(ALONE, "1" if alone else "")
 
     def end_alone(self, seq: int, ordered: Mapping[NodeId, int]) -> None:
         """A step: from here on steps give positions again; the one that decided alone has come to these."""
         if seq > self.stepped.seq:
             self.install(seq, ordered)
         self.set_sole(False)
-        self.alone = False
-        self._put_meta(ALONE, "")
+        self.set_alone(False)
 
     def install(self, seq: int, ordered: Mapping[NodeId, int], alone: bool = False) -> None:
         """The order that steps made, as a snapshot has it; what is known beyond it peers may have told of.
 
         Where this node knows less, runs after what it knows are forgotten: there is only one hole at a time.
         """
-        if seq <= self.seq == self.known:
-            self._begin_shared(alone)
-            self._put_stepped(Base(seq, ordered) if seq < self.seq else None)
-            return
-        self._begin_shared(alone)
-        self._forget_after(min(seq, self.known), Base(seq, ordered))
+        made, is_known = Base(seq, ordered), seq <= self.seq == self.known
+        self.set_sole(False)
+        self.set_alone(alone)
+        self._put_stepped(made if is_known and seq < self.seq else None)
+        if not is_known:
+            self._forget_after(min(seq, self.known), made)
 
     def leave(self) -> None:
         """Gives the whole order up, to take another swarm's: every change is pending again."""
         self._connection.execute("DELETE FROM commits")
         self._connection.execute("DELETE FROM meta WHERE key = ?", (BASE,))
-        self._begin_shared(alone=False)
+        self.set_sole(False)
+        self.set_alone(False)
+        self._put_stepped(None)
+        self._load()
 
     def set_sole(self, sole: bool) -> None:
         """Whether this node gives positions without steps, from all on that it knows of; only while one node may."""
         if sole:
-            self.set_alone()
+            self.set_alone(True)
             self._put_stepped(None)
         self.sole = sole
         self._put_meta(SOLE, "1" if sole else "")
-
-    def _begin_shared(self, alone: bool) -> None:
-        self._put_stepped(None)
-        self._put_meta(SOLE, "")
-        self._put_meta(ALONE, "1" if alone else "")
-        self._load()
 
     def _forget_after(self, seq: int, base: Base) -> None:
         self._connection.execute("DELETE FROM commits WHERE seq > ?", (seq,))

@@ -244,7 +244,7 @@ def _letters(a: str, b: str) -> int:
     if len(a) * len(b) > EXACT_PRODUCT:
         a, b = _without_common_lines(a, b)
     if min(len(a), len(b)) < PASSAGE:
-        return len(a) + len(b) if len(a) * len(b) > EXACT_PRODUCT else int(Indel.distance(a, b))
+        return _exact(a, b)
     olds, news = _WORD.findall(a), _WORD.findall(b)
     if len(olds) * len(news) > WORDS_PRODUCT:
         return _replaced(a, b)
@@ -262,9 +262,13 @@ def _hunks(olds: Sequence[str], news: Sequence[str]) -> Iterator[tuple[Sequence[
 
 
 def _replaced(old: str, new: str) -> int:
-    whole = len(old) + len(new)
-    letters = int(Indel.distance(old, new)) if len(old) * len(new) <= EXACT_PRODUCT else whole
+    whole, letters = len(old) + len(new), _exact(old, new)
     return letters if letters <= UNLIKE * whole else whole
+
+
+def _exact(a: str, b: str) -> int:
+    """By letters; texts that are too long for that have nothing in common."""
+    return int(Indel.distance(a, b)) if len(a) * len(b) <= EXACT_PRODUCT else len(a) + len(b)
 
 
 def _around(text: str, start: int, end: int) -> str:

@@ -15,12 +15,12 @@ from hiveminddb.daemon.swarm.commands import (
     Claim,
     ClaimName,
     Grant,
+    Handover,
     Membership,
     Release,
     ReleaseName,
     Renew,
     SetRegister,
-    Turn,
 )
 from hiveminddb.daemon.swarm.deciding import Result
 from hiveminddb.daemon.swarm.machine import Machine
@@ -44,7 +44,7 @@ class Proposals(Protocol):
         ...
 
 
-async def decided(log: Proposals, machine: Machine, command: Claim | Membership | Turn) -> Result:
+async def decided(log: Proposals, machine: Machine, command: Claim | Membership | Handover) -> Result:
     """What became of the command, done once however often it had to be proposed; NoQuorum, OutcomeUnknown."""
     payload = commands.encode(command)
     loop = asyncio.get_running_loop()

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from hiveminddb.errors import InvalidFrame
-from hiveminddb.model import Change
+from hiveminddb.model import Change, NodeId
+from hiveminddb.store.commits import Base
 from hiveminddb.sync.antientropy import WireChange, received, sent
 
 # What the changes in one command may weigh; one that is heavier is ordered without its content (`Order`).
@@ -158,8 +159,8 @@ class DecideTogether(msgspec.Struct, frozen=True, array_like=True, tag="together
 
 Claim = Grant | Renew | Release | Expire | SetRegister | ClaimName | ReleaseName
 Membership = AddMember | RemoveMember | RenameMember
-Turn = DecideAlone | DecideTogether
-Command = Changes | Order | Turn | Claim | Membership
+Handover = DecideAlone | DecideTogether
+Command = Changes | Order | Handover | Claim | Membership
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
@@ -226,6 +227,16 @@ def _weight(change: Change) -> int:
 def carried(command: Changes) -> list[Change]:
     """The changes in a command."""
     return [received(change) for change in command.changes]
+
+
+def together(at: Base) -> DecideTogether:
+    """The command that says how far who decided alone has come."""
+    return DecideTogether(new_id(), at.seq, {str(node): counter for node, counter in at.ordered.items()})
+
+
+def reached(command: DecideTogether) -> Base:
+    """How far who decided alone has come."""
+    return Base(command.seq, {NodeId(node): counter for node, counter in command.ordered.items()})
 
 
 def _wrong(changes: Sequence[WireChange]) -> str:

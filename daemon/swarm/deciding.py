@@ -102,10 +102,10 @@ class Deciding:
     def _decided(self, command: Command) -> Result:
         match command:
             case DecideAlone():
-                self._tx.order.set_alone()
+                self._tx.order.set_alone(True)
                 return Result("done")
             case DecideTogether():
-                self._tx.order.end_alone(command.seq, {NodeId(node): n for node, n in command.ordered.items()})
+                self._tx.order.end_alone(*commands.reached(command))
                 return Result("done")
             case Grant():
                 return self._grant(command)

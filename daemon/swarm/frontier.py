@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.commands import Changes, Command, DecideAlone, DecideTogether, Order
 from hiveminddb.model import NodeId
 from hiveminddb.store.commits import Run
@@ -36,7 +37,8 @@ class Frontier:
     def _go_on(self, command: DecideTogether) -> None:
         self._alone = False
         if command.seq > self.seq:
-            self.seq, self.ordered = command.seq, {NodeId(node): n for node, n in command.ordered.items()}
+            at = commands.reached(command)
+            self.seq, self.ordered = at.seq, dict(at.ordered)
 
     def _placed(self, origin: NodeId, first: int, count: int) -> Run | None:
         ordered = self.ordered.get(origin, 0)

@@ -12,14 +12,14 @@ from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.supervision import supervised
 from hiveminddb.daemon.swarm import commands
 from hiveminddb.daemon.swarm.claims import decided
-from hiveminddb.daemon.swarm.commands import AddMember, DecideAlone, DecideTogether
+from hiveminddb.daemon.swarm.commands import AddMember, DecideAlone
 from hiveminddb.daemon.swarm.council import Council
 from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.members import Members
 from hiveminddb.daemon.swarm.voters import Step, next_step
 from hiveminddb.errors import Conflict, Unavailable
 from hiveminddb.model import NodeId
-from hiveminddb.store import changes, commits
+from hiveminddb.store import changes
 from hiveminddb.store.database import Database
 from hiveminddb.store.directory import NodeRow
 from hiveminddb.sync.antientropy import Vector, missing
@@ -131,9 +131,9 @@ class Leading:
         log.info("voters changed node=%s adds=%s", step.node, step.adds)
 
     async def _decide_alone(self) -> None:
-        if await self._database.read(commits.sole):
+        if self._database.sole:
             return
-        if await self._database.read(commits.alone):
+        if self._database.alone:
             # It has ceded, and the step that says how far it came may be in the log already.
             await self._decide_together()
         await decided(self._council, self._machine, DecideAlone(commands.new_id()))
@@ -143,5 +143,4 @@ class Leading:
     async def _decide_together(self) -> None:
         """Steps give positions from here on, also where adding the voter fails; the step says from where on."""
         at = await self._machine.aside(lambda tx: tx.cede())
-        command = DecideTogether(commands.new_id(), at.seq, {str(node): n for node, n in at.ordered.items()})
-        await decided(self._council, self._machine, command)
+        await decided(self._council, self._machine, commands.together(at))

@@ -12,7 +12,17 @@ from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from hiveminddb.daemon.swarm import commands, machine_state
-from hiveminddb.daemon.swarm.commands import Changes, Command, Expire, Grant, Membership, Order, Release, Renew, Turn
+from hiveminddb.daemon.swarm.commands import (
+    Changes,
+    Command,
+    Expire,
+    Grant,
+    Handover,
+    Membership,
+    Order,
+    Release,
+    Renew,
+)
 from hiveminddb.daemon.swarm.deciding import Absorb, Deciding, Result
 from hiveminddb.daemon.swarm.frontier import Frontier
 from hiveminddb.errors import InvalidFrame, StorageError, Unavailable
@@ -254,7 +264,7 @@ class Machine:
     def _tell(self, taken: Sequence[Taken]) -> None:
         self.on_any()
         self.answer({one.command.id: one.result for one in taken})
-        if any(isinstance(one.command, Turn) for one in taken):
+        if any(isinstance(one.command, Handover) for one in taken):
             _tell(self.on_order, ())
         kinds = ((self.on_order, Changes | Order), (self.on_members, Membership), (self.on_leases, _OF_LEASES))
         for listeners, kind in kinds:

@@ -11,6 +11,7 @@ from hiveminddb.errors import InvalidFrame
 from hiveminddb.model import NodeId
 from hiveminddb.store import claims, commits, directory, machine
 from hiveminddb.store.claims import LeaseRow, NameRow, RegisterRow
+from hiveminddb.store.commits import Base
 from hiveminddb.store.database import Connection
 from hiveminddb.store.directory import NodeRow
 from hiveminddb.store.machine import Progress, ResultRow
@@ -54,12 +55,12 @@ def decode(payload: bytes) -> State:
 
 def read(connection: Connection) -> State:
     """The state at one moment of the database."""
-    stepped = commits.stepped_of(connection)
+    made = commits.stepped_of(connection) or Base(commits.last_seq(connection), commits.ordered_vector(connection))
     return State(
         FORMAT,
         machine.progress(connection),
-        stepped.seq if stepped else commits.last_seq(connection),
-        dict(stepped.ordered) if stepped else commits.ordered_vector(connection),
+        made.seq,
+        dict(made.ordered),
         commits.alone(connection),
         claims.leases(connection),
         claims.registers(connection),

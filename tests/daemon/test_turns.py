@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiveminddb.daemon.swarm import machine_state
-from hiveminddb.daemon.swarm.commands import Changes, Command, DecideAlone, DecideTogether, Order
+from hiveminddb.daemon.swarm import commands, machine_state
+from hiveminddb.daemon.swarm.commands import Changes, Command, DecideAlone, Order
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, commits, machine
 from hiveminddb.store.commits import Base
@@ -61,8 +61,7 @@ class Leader:
     def together(self) -> None:
         self.cede()
         if self.ceded:
-            seq, ordered = self.ceded
-            self.step(DecideTogether(self.id(), seq, {str(node): n for node, n in ordered.items()}))
+            self.step(commands.together(self.ceded))
             self.ceded = None
 
     def id(self) -> bytes:

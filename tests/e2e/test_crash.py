@@ -7,6 +7,8 @@ import os
 import signal
 import threading
 
+import apsw
+
 from hiveminddb import HiveMind
 from hiveminddb.errors import HiveMindError
 from tests.cli.place import Place
@@ -75,3 +77,19 @@ def test_edits_made_while_the_daemon_was_dead_are_taken_in(place: Place, mind: H
     wait_until(lambda: mind.get(edited.id).content == "note zero.")
     wait_until(lambda: mind.get(moved.id).topic == "renamed")
     wait_until(lambda: {topic.topic for topic in mind.topics()} == {"file-0", "file-3", "renamed", "fresh"})
+
+
+def test_a_daemon_killed_while_it_gave_up_deciding_alone_decides_again(place: Place, mind: HiveMind) -> None:
+    mind.add("before", topic="notes")
+    kill(place)
+    # As a kill between giving up and the step that tells of it leaves the database.
+    with apsw.Connection(str(place.data / "hivemind.db")) as database:
+        assert dict(database.execute("SELECT key, value FROM meta WHERE key IN ('swarm.sole', 'order.alone')")) == {
+            "swarm.sole": "1",
+            "order.alone": "1",
+        }
+        database.execute("UPDATE meta SET value = '' WHERE key = 'swarm.sole'")
+    place.hmd("up")
+    assert mind.add("after", topic="notes", ack="quorum").content == "after"
+    assert [change.seq for change in mind.changes()][:2] == [1, 2]
+    assert {memory.content for memory in mind.each()} == {"before", "after"}
