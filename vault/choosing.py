@@ -122,7 +122,9 @@ class Shown:
 
 
 def _is_closest(piece: str, entry: str, rivals: Sequence[str]) -> bool:
-    """True if a piece begins like an entry, or is like it on the whole, and like no other as much."""
+    """True if a piece has a line of an entry, begins like it, or is like it on the whole, and like no other as much."""
+    if not rivals and shares_lines(_below(entry), _below(piece)):
+        return True
     begins = _below(entry)[:BEGINNING]
     if begins and _below(piece).startswith(begins) and not any(_below(it).startswith(begins) for it in rivals):
         return True

@@ -66,15 +66,17 @@ def plan(present: Sequence[Entry], bases: Sequence[Base], text: str, *, unread: 
 
     `unread` says that nobody can have read the file since the mirror last wrote it.
     """
+    for known in bases:
+        text = _unglued(known.entries, text)
     chosen = choose(bases, text, unread=unread)
     base = bases[chosen].entries if bases else ()
     lines = lines_of(base)
-    slots = align(lines, _unglued(lines, text))
-    return _Planner(present, bases, base, lines).plan(chosen, slots)
+    return _Planner(present, bases, base, lines).plan(chosen, align(lines, text))
 
 
-def _unglued(lines: Sequence[str], text: str) -> str:
+def _unglued(entries: Sequence[Entry], text: str) -> str:
     """The new text with a line feed where somebody appended an entry to a last line that had none."""
+    lines = [entry.text for entry in entries]
     known = next((line for line in reversed(lines) if line), "\n")
     last = known[known.rfind("\n") + 1 :]
     at = text.rfind(last + "##") if last else -1

@@ -184,6 +184,15 @@ def test_an_entry_of_the_same_day_does_not_show_that_its_author_has_read_another
     assert (made.base, made.deletes, len(made.creates)) == (1, (), 1)
 
 
+def test_an_entry_with_a_long_text_put_above_its_own_was_seen() -> None:
+    news = "## 2024-01-02 10:00\n\nhow bread is baked at home\n\n"
+    known = [*file_of(1), Entry("b", news)]
+    bases = history(("disk", known[:-1]), ("mirror", known))
+    above = "".join(f"which wind carries a boat out to sea, part {n}\n" for n in range(5))
+    made = plan(known, bases, render(known).replace("how bread", above + "how bread"))
+    assert (made.base, [edit.document for edit in made.edits], made.creates) == (0, ["b"], ())
+
+
 def test_a_save_undone_in_part_does_not_resurrect_what_its_author_deleted() -> None:
     versions = [[Entry("head", text, True)] for text in ("hello\n", "hello world\n")]
     bases = history(*(("disk", version) for version in versions))
@@ -360,6 +369,14 @@ def test_an_entry_appended_right_behind_a_last_line_without_line_feed_is_an_entr
     assert not made.edits
     assert [create.text for create in made.creates] == [entry(3, "appended")]
     assert render(applied(made, known, [])) == "## 2024-01-01\n\nlast line\n" + entry(3, "appended")
+
+
+def test_an_entry_appended_behind_a_last_line_without_line_feed_and_then_edited_is_one_entry() -> None:
+    first, news = Entry("a", "## 2024-01-01 10:00\n\nfirst"), Entry("b", "## 2024-01-02 10:00\n\nhow bread is baked\n")
+    bases = history(("disk", [first]), ("mirror", [first, news]))
+    glued = first.text + news.text.replace("how bread", "which wind carries a boat\n" * 5 + "how bread")
+    made = plan([first, news], bases, glued)
+    assert ([edit.document for edit in made.edits], made.creates) == (["b"], ())
 
 
 def test_a_line_feed_that_rendering_put_in_is_no_edit() -> None:
