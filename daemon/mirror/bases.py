@@ -17,15 +17,17 @@ def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
     return [base for base in vault_state.vault_bases(tx.connection, topic) if base.by != "late"]
 
 
-def known_base(tx: Transaction, known: VaultFile) -> VaultBase:
-    """The text that a file had when it was last known."""
-    bases = (it for it in file_bases(tx, known.topic) if it.digest == known.digest and it.n <= known.n)
-    return next(bases, VaultBase(known.topic, known.n, known.n, "disk", known.digest))
+def seen_base(tx: Transaction, known: VaultFile) -> VaultBase:
+    """The text that a file had when it was last seen: taken in since it was last known to agree, or as it was then."""
+    bases = file_bases(tx, known.topic)
+    taken_in = (it for it in bases if it.by == "disk" and it.n > known.n)
+    agreed = (it for it in bases if it.digest == known.digest and it.n <= known.n)
+    return next(taken_in, next(agreed, VaultBase(known.topic, known.n, known.n, "disk", known.digest)))
 
 
-def known_text(tx: Transaction, known: VaultFile) -> str:
-    """What a file said when it was last known."""
-    return render(base_entries(tx, known_base(tx, known)))
+def seen_text(tx: Transaction, known: VaultFile) -> str:
+    """What a file said when it was last seen."""
+    return render(base_entries(tx, seen_base(tx, known)))
 
 
 def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:

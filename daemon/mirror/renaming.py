@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from hiveminddb.daemon.mirror.bases import known_text
+from hiveminddb.daemon.mirror.bases import seen_base, seen_text
 from hiveminddb.daemon.mirror.settling import Look, Settler, begun_digest
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
@@ -92,7 +92,7 @@ class Renaming:
         if known is None:
             return Seen(topic, 0, begun_digest(tx, topic), text)
         # Others may have moved its memories away, and its text with them.
-        return Seen(topic, known.inode, known.digest, text or known_text(tx, known))
+        return Seen(topic, known.inode, seen_base(tx, known).digest, text or seen_text(tx, known))
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import Author, NewEntry
-from hiveminddb.daemon.mirror.bases import base_entries, file_bases, known_base, known_text
+from hiveminddb.daemon.mirror.bases import base_entries, file_bases, seen_base, seen_text
 from hiveminddb.daemon.mirror.candidates import BY_FILE
 from hiveminddb.daemon.mirror.takein import (
     BASES_KEPT,
@@ -205,7 +205,7 @@ class Settler:
         elif known is None or not look.unchanged:
             tx.drop_vault_file(look.topic)
             self._topics.discard(look.topic)
-        elif known_text(tx, known):
+        elif seen_text(tx, known):
             return _removal(tx, look.topic, n, known.digest)
         _done(tx, look.topic, n)
         return None
@@ -252,11 +252,11 @@ def begun_digest(tx: Transaction, topic: str) -> str:
 
 
 def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
-    """What a file said before it became what it is: as known, or as a write that was never recorded has left it."""
+    """What a file said before it became what it is: as seen, or as a write that was never recorded has left it."""
     doubtful = _doubtful(tx, known.topic, known)
     if doubtful and (doubtful.digest == file.digest or not _never_was(tx, known, doubtful, file)):
         return doubtful
-    return known_base(tx, known)
+    return seen_base(tx, known)
 
 
 def _forget(tx: Transaction, doubtful: VaultBase | None) -> None:
@@ -285,7 +285,7 @@ def _never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, fi
     """Whether somebody went on from the last text that was certainly there: they went back, or it is the nearer one."""
     if any(base.digest == file.digest for base in file_bases(tx, doubtful.topic)):
         return True
-    before = known_text(tx, known) if known else ""
+    before = seen_text(tx, known) if known else ""
     return distance(before, file.text) <= distance(render(base_entries(tx, doubtful)), file.text)
 
 

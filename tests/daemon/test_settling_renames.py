@@ -93,6 +93,20 @@ async def test_a_write_that_was_not_recorded_before_the_file_was_renamed_is_not_
         assert await entries(it) == ["first", "second, and more", "from elsewhere"]
 
 
+async def test_a_save_that_was_taken_in_before_the_file_was_renamed_is_not_taken_in_twice(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add_unseen("from elsewhere")
+        saved = FILE.replace("first\n", "first\nby hand\n")
+        file = FileText(saved, digest_of(saved), Stat(len(saved.encode()), 99, 0, 1))
+        todo = await it.write(lambda tx: it.settler.settle(tx, Look("notes", file)))
+        assert todo and "from elsewhere" in todo.text
+        # The file has moved on when what others wrote was to be written into it.
+        await it.write(lambda tx: it.settler.unwritten(tx, [todo]))
+        await it.rename("plan", saved)
+        assert await entries(it) == ["first\nby hand", "second", "from elsewhere"]
+
+
 async def test_a_stale_save_that_is_renamed_before_the_mirror_comes_reverts_nothing(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("buy milk\n")
