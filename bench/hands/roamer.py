@@ -39,6 +39,10 @@ class Roamer(Hand):
             self._rename_folder, self._remove,
         )  # fmt: skip
 
+    def hold(self, seconds: float) -> None:
+        """The file is open in an editor for so long."""
+        self.world.stop.wait(seconds)
+
     def _create(self) -> None:
         path = self._free("note")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +73,7 @@ class Roamer(Hand):
         path = self._any()
         if (old := read(path)) is None:
             return
-        self.world.stop.wait(self.chance.choice([0.0, 0.05, 0.3, 1.5]))
+        self.hold(self.chance.choice([0.0, 0.05, 0.3, 1.5]))
         lines, added = old.split("\n"), self.text()
         at = self.chance.choice(_in_content(lines))
         if self.chance.random() < 0.4 and not HEADING.match(lines[at]):

@@ -64,16 +64,18 @@ class Baton:
         # The hands shall come to an end; and, later, only the last of them is left.
         self.over = self.alone = False
 
-    def run(self, hands: Mapping[str, Callable[[], None]], steps: int, last: str) -> None:
+    def run(self, hands: Mapping[str, Callable[[], None]], steps: int, last: str = "") -> None:
         """So many steps of hands chosen by chance, then all but `last` to their ends, and that one."""
-        threads = {name: threading.Thread(target=self._hand, args=(name, work)) for name, work in hands.items()}
+        threads = {
+            name: threading.Thread(target=self._hand, args=(name, work), name=name) for name, work in hands.items()
+        }
         for name, thread in threads.items():
             self._turns[name] = threading.Semaphore(0)
             thread.start()
         for _ in range(steps):
             self._go(self._chance.choice(sorted(self._turns)))
         self.over = True
-        while len(self._turns) > 1:
+        while self._turns.keys() - {last}:
             self._go(self._chance.choice(sorted(self._turns)))
         self.alone = True
         while self._turns:
