@@ -235,7 +235,9 @@ def _arrival(topic: str, file: FileText, unread: bool) -> Arrival:
 def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:
     """The text of a write that was begun and never recorded."""
     newest = next(iter(file_bases(tx, topic)), None)
-    if newest is None or newest.by != "mirror" or (known and newest.n <= known.n):
+    if newest is None or newest.by != "mirror":
+        return None
+    if known and (newest.n < known.n or (newest.n, newest.digest) == (known.n, known.digest)):
         return None
     if known is None and newest.digest == NO_TEXT:
         # A removal that was recorded.

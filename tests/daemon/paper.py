@@ -57,15 +57,15 @@ class Paper:
         self.text = None
         await self._come_round(Look(self.topic))
 
-    async def rename(self, topic: str, text: str | None = None) -> None:
-        """Somebody gives the file another name, and perhaps another text, and the mirror comes round."""
+    async def rename(self, topic: str, text: str | None = None, *, crash: bool = False) -> None:
+        """Somebody gives the file another name, and perhaps another text, and the mirror comes round, or dies."""
         old, self.topic = self.topic, topic
         self.text = self.text if text is None else text
         assert self.text is not None
         self._stat = Stat(len(self.text.encode()), next(self._ticks), 0, 1)
         file = FileText(self.text, digest_of(self.text), self._stat)
         await self.write(lambda tx: self.settler.renamed(tx, old, topic, file))
-        await self._come_round(Look(topic, file))
+        await self._come_round(Look(topic, file), crash)
 
     async def add(self, content: str) -> MemoryRow:
         """A memory through the API, and the mirror comes round."""

@@ -39,6 +39,18 @@ async def test_an_edit_that_a_renamed_file_had_not_got_is_not_reverted(tmp_path:
         assert await entries(it) == ["first", "second, and more"]
 
 
+async def test_a_stale_buffer_after_a_rename_and_a_write_that_a_kill_cut_off_reverts_nothing(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        second = next(row for row in await it.living() if row.content == "second")
+        await it.edit_unseen(second.id, "second\nand what others wrote")
+        await it.rename("plan", crash=True)
+        assert it.text and "others wrote" in it.text
+        await it.save(it.text)
+        await it.save(FILE.replace("first", "FIRST"))
+        assert await entries(it) == ["FIRST", "second\nand what others wrote"]
+
+
 async def test_a_memory_forgotten_before_its_file_was_renamed_does_not_come_back(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save(FILE)

@@ -11,33 +11,45 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from bench.hands.hand import read
+from bench.hands.hand import Hand, read
 from bench.hands.ledger import Ledger, tokens_in
 from bench.hands.roamer import ROOM, Roamer
 from bench.hands.world import World
+from hiveminddb.daemon.authoring import add_drafts, last_position
 from hiveminddb.daemon.commits import Bell, Commits
+from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.intake import Intake
+from hiveminddb.daemon.intents import Draft
 from hiveminddb.daemon.mirror.filework import FileWork, Looks, Outcome, same
 from hiveminddb.daemon.mirror.mirror import Mirror
 from hiveminddb.daemon.mirror.renaming import Renaming
 from hiveminddb.daemon.mirror.settling import Settler, Todo
 from hiveminddb.daemon.pipeline import Pipeline
+from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.recall import IndexInUse
+from hiveminddb.daemon.retiring import retire, revive
 from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, outbox, schema, topic_files, vault_state
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.index import Index
+from hiveminddb.store.rows import MemoryRow
+from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultFile
+from hiveminddb.sync import position
 from hiveminddb.sync.clock import Clock
-from hiveminddb.vault import files
+from hiveminddb.vault import files, markdown
 from hiveminddb.vault.held import Written
 from hiveminddb.vault.swap import Swap
 from hiveminddb.vault.topics import Topics, path_of, topic_of
 from hiveminddb.vault.vault import Vault
 from tests.daemon.interleaved import Baton, Killed
 
+T = TypeVar("T")
+
+BY_API = Author("api")
 ROUNDS_TO_REST = 200
 ALL = 1 << 40
 
@@ -74,6 +86,7 @@ class Daemon:
         self.world, self.name = world, name
         self._chance, self._baton = chance, baton
         self.others: list[Daemon] = []
+        self._alive: tuple[asyncio.AbstractEventLoop, Database, Pipeline, Topics] | None = None
         self.person = Walker(world, chance, baton, f"person {name}")
 
     @property
@@ -87,6 +100,14 @@ class Daemon:
         """Everything that is to be done here and now; whether that was anything."""
         return asyncio.run(self._rest())
 
+    def call(self, work: Callable[[Transaction, Pipeline, Topics], T]) -> T | None:
+        """A request of the API; None while nobody answers."""
+        if (alive := self._alive) is None:
+            return None
+        loop, database, pipeline, topics = alive
+        writing = database.write(lambda tx: work(tx, pipeline, topics))
+        return asyncio.run_coroutine_threadsafe(writing, loop).result()
+
     async def _work(self) -> None:
         while not self._baton.over:
             await self._live(self._chance.choice([3, 10, 40]))
@@ -95,6 +116,7 @@ class Daemon:
         async with Database(self.path) as self._database:
             mirror = await self._mirror()
             mirror._hands = Hands(self._vault.swap, self._between)
+            self._alive = asyncio.get_running_loop(), self._database, self._pipeline, self._topics
             try:
                 await self._round(mirror, 1.0)
                 for _ in range(rounds):
@@ -105,6 +127,7 @@ class Daemon:
             except Killed:
                 self.world.ledger.did("killed")
             finally:
+                self._alive = None
                 mirror._io.shutdown()
 
     async def _act(self, mirror: Mirror) -> None:
@@ -117,9 +140,9 @@ class Daemon:
     async def _mirror(self) -> Mirror:
         tails = Tails()
         index = await self._database.read(Index.load)
-        topics = Topics(await self._database.read(topic_files.living_topics))
+        self._topics = topics = Topics(await self._database.read(topic_files.living_topics))
         clock = Clock(await self._database.read(changes.last_hlc))
-        pipeline = Pipeline(NodeId(self.name), clock, Commits(IndexInUse(index, ""), tails))
+        self._pipeline = pipeline = Pipeline(NodeId(self.name), clock, Commits(IndexInUse(index, ""), tails))
         self._intake = Intake(pipeline, topics)
         self._vault = Vault(self.world.vault)
         self._vault.scan([])
@@ -133,12 +156,13 @@ class Daemon:
         if part == 1.0 and not self.person.is_saving:
             for topic in renaming._since:
                 renaming._since[topic] = float("-inf")
-        some = sorted(topic for topic in due if self._chance.random() < part)
-        self._chance.shuffle(some)
+        some = {topic for topic in due if self._chance.random() < part}
+        # Of the two halves of a rename the system tells the old name first.
+        some |= {topic for topic in due if not (self.world.vault / path_of(topic)).exists()} if some else set()
         await mirror._take_late()
-        self.world.ledger.did(f"looks at {len(some)} of {len(due)}", ", ".join(some))
+        self.world.ledger.did(f"looks at {len(some)} of {len(due)}", ", ".join(sorted(some)))
         if some:
-            await mirror._settle(mirror._hands.vanished_first(some))
+            await mirror._settle(mirror._hands.vanished_first(sorted(some)))
 
     async def _due(self, renaming: Renaming) -> list[str]:
         def due(connection: Connection) -> list[str]:
@@ -213,7 +237,96 @@ class Walker(Roamer):
                 self._baton.step(self._name)
 
 
-def life(folder: Path, seed: int, nodes: int = 2, steps: int = 1500) -> tuple[list[str], Ledger]:
+class Caller(Hand):
+    """Adds, changes, moves, forgets and restores what anybody has made, through the API of one node."""
+
+    def __init__(self, world: World, chance: random.Random, baton: Baton, name: str, daemon: Daemon) -> None:
+        super().__init__(world, chance)
+        self._baton, self._name, self._daemon = baton, name, daemon
+        self._gone: list[str] = []
+
+    def work(self) -> None:
+        works = (self._add, self._add, self._change, self._change, self._change, self._move, self._forget)
+        while not self._baton.over:
+            self.chance.choice((*works, self._restore))()
+            for _ in range(self.chance.choice([1, 5, 20])):
+                self._baton.step(self._name)
+
+    def _add(self) -> None:
+        if row := self._any():
+            draft = Draft(self.text(), topic=row.topic)
+            rows = self._daemon.call(lambda tx, pipeline, topics: add_drafts(tx, pipeline, topics, [draft]))
+            self._wrote("added", row.topic, draft.content if rows else "")
+
+    def _change(self) -> None:
+        if found := self._any():
+            text = self.text()
+            before = self.chance.random() < 0.5
+
+            def change(tx: Transaction, pipeline: Pipeline, _: Topics) -> bool:
+                row = tx.memory(found.id)
+                assert row
+                content = f"{text}\n\n{row.content}" if before else f"{row.content}\n\n{text}"
+                new = markdown.with_body(row.text, row.role == HEAD, content)
+                return row.alive and bool(pipeline.edit(tx, row, "update", BY_API, text=new))
+
+            self._wrote("changed", found.topic, text if self._daemon.call(change) else "")
+
+    def _move(self) -> None:
+        if (found := self._any()) and (to := self._any()) and found.role != HEAD:
+
+            def move(tx: Transaction, pipeline: Pipeline, _: Topics) -> None:
+                row, end = tx.memory(found.id), position.between(last_position(tx, to.topic), None)
+                assert row
+                if row.alive and row.topic != to.topic:
+                    pipeline.edit(tx, row, "move", BY_API, fields={"topic": to.topic, "position": end})
+
+            self._daemon.call(move)
+            self.world.ledger.did("api: moved", f"from {found.topic} to {to.topic}", tokens_in(found.text))
+
+    def _forget(self) -> None:
+        if self.chance.random() < 0.5 and (found := self._any()):
+
+            def forget(tx: Transaction, pipeline: Pipeline, _: Topics) -> str:
+                row = tx.memory(found.id)
+                assert row
+                return retire(tx, pipeline, row, BY_API).text if row.alive else ""
+
+            if gone := self._daemon.call(forget):
+                self.world.ledger.remove(tokens_in(gone))
+                self.world.ledger.did("api: forgot", found.topic, went=tokens_in(gone))
+                self._gone.append(found.id)
+
+    def _restore(self) -> None:
+        if not self._gone:
+            return
+        id = self._gone.pop(self.chance.randrange(len(self._gone)))
+
+        def restore(tx: Transaction, pipeline: Pipeline, _: Topics) -> str:
+            row = tx.memory(id)
+            assert row
+            return "" if row.alive else revive(tx, pipeline, row, BY_API).text
+
+        if back := self._daemon.call(restore):
+            # Its file may just have been removed.
+            self.world.ledger.unsure(tokens_in(back))
+            self.world.ledger.did("api: restored", "", tokens_in(back))
+
+    def _any(self) -> MemoryRow | None:
+        def living(tx: Transaction, *_: object) -> list[MemoryRow]:
+            return [row for topic in topic_files.living_topics(tx.connection) for row in tx.entries_of(topic)]
+
+        rows = sorted(self._daemon.call(living) or [], key=lambda row: (row.topic, row.text))
+        return self.chance.choice(rows) if rows else None
+
+    def _wrote(self, how: str, topic: str, text: str) -> None:
+        tokens = tokens_in(text)
+        self.world.ledger.fork(tokens)
+        self.world.ledger.wrote(tokens, topic)
+        self.world.ledger.did(f"api: {how}", topic, tokens)
+
+
+def life(folder: Path, seed: int, nodes: int = 2, steps: int = 1500, api: bool = False) -> tuple[list[str], Ledger]:
     """What is wrong at the end of a life of so many folders."""
     chance, baton, ledger = random.Random(seed), Baton(random.Random(seed + 1)), Ledger()
 
@@ -230,6 +343,8 @@ def life(folder: Path, seed: int, nodes: int = 2, steps: int = 1500) -> tuple[li
         works[name] = daemons[-1].work
         # Two people here would overwrite each other's words before any mirror could have seen them.
         works[f"person {name}"] = daemons[-1].person.work
+        if api:
+            works[f"caller {name}"] = Caller(world, own(), baton, f"caller {name}", daemons[-1]).work
     for daemon in daemons:
         daemon.others = [it for it in daemons if it is not daemon]
     baton.run(works, steps)
