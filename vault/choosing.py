@@ -16,6 +16,7 @@ from hiveminddb.vault.difference import (
     kept,
     lacks_lines,
     new_words,
+    put_in_other_words,
     shares_lines,
     similarity,
 )
@@ -76,8 +77,11 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
         return min(fitting, key=lambda i: (distance(fitting[i], text), i))
     # A text that has nothing of an older one, as after an exchange of names, shows by what it lacks that it is another.
     fitting = {i: known for i, known in fitting.items() if shares_lines(known, text) or kept(known, text) >= MEANT}
-    # A text that lacks whole entries or lines is stale; one that only lacks words may be its author's answer to those.
-    unseen = {i for i, known in fitting.items() if lacks_lines(known, newest, text)}
+    # A text that lacks whole entries or lines is stale, and so is one with other words put into the same line; one that
+    # only lacks words may be its author's answer to those.
+    unseen = {
+        i for i, known in fitting.items() if lacks_lines(known, newest, text) or put_in_other_words(known, newest, text)
+    }
     fitting = {
         i: known
         for i, known in fitting.items()

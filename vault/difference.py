@@ -103,6 +103,25 @@ def keeps_old_site(old: str, new: str, text: str) -> bool:
     return any(_around(old, a, b) in text for a, b in sites)
 
 
+def put_in_other_words(old: str, new: str, text: str) -> bool:
+    """True if `text` has put words into a line, where `new` has put unlike ones into the same line."""
+    before, known = set(old.splitlines()), set(new.splitlines())
+    gone = [line for line in before - known if len(line.strip()) >= CONTEXT][:MAX_LINES]
+    theirs = _telling(known - before)
+    own = _telling(set(text.splitlines()) - before - known)
+    return any(
+        len(put) >= CONTEXT and similarity(put, mine) < SAME_LINE
+        for line in gone
+        for put in _put_into(line, theirs)
+        for mine in _put_into(line, own)
+    )
+
+
+def _put_into(line: str, longer: Iterable[str]) -> list[str]:
+    """What each of those lines has more than this one, of those that have all of it."""
+    return [addition(line, it) for it in longer if sum(middles(line, it)) == len(line)]
+
+
 def lacks_lines(old: str, new: str, text: str) -> bool:
     """True if `new` has whole lines more than `old`, and `text` has none of them, edited or not."""
     before = old.splitlines()

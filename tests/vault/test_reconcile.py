@@ -300,6 +300,24 @@ def test_a_line_that_an_agent_and_then_a_person_rewrote_is_the_persons() -> None
     assert "status: closed\n" in after(state("green, done by agent"), bases, render(state("closed")))
 
 
+def test_who_puts_words_behind_a_line_has_not_replaced_others_that_somebody_put_there() -> None:
+    def state(words: str) -> list[Entry]:
+        return [Entry("head", f"buy milk and bread{words}\n", True)]
+
+    bases = history(("disk", state("")), ("mirror", state(" for the neighbours too")))
+    saved = render(state(", but ring the plumber about the tap first"))
+    assert plan(state(" for the neighbours too"), bases, saved).base == 1
+
+
+def test_words_put_behind_a_line_by_an_agent_and_reworded_by_a_person_are_the_persons() -> None:
+    def state(words: str) -> list[Entry]:
+        return [Entry("head", f"buy milk and bread{words}\n", True)]
+
+    bases = history(("disk", state("")), ("mirror", state(" for the neighbours too")))
+    saved = render(state(" for both neighbours too"))
+    assert after(state(" for the neighbours too"), bases, saved) == saved
+
+
 def test_moving_an_entry_inside_a_file_keeps_its_document() -> None:
     known = file_of(1, 2, 3)
     text = render([known[0], known[3], known[1], known[2]])
