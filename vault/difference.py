@@ -128,7 +128,13 @@ def lacks_lines(old: str, new: str, text: str) -> bool:
     added = _telling(_lines_added(before, new.splitlines()))
     known = set(before)
     own = _telling(line for line in dict.fromkeys(text.splitlines()) if line not in known and line not in old)
-    return bool(added) and not any(similarity(line, mine) >= SAME_LINE for line in added for mine in own)
+    return bool(added) and not any(_is_made_of(mine, line) for line in added for mine in own)
+
+
+def _is_made_of(edited: str, line: str) -> bool:
+    """True if a line is another one with more words put into it, or alike."""
+    whole = sum(middles(line, edited)) == len(line) >= CONTEXT
+    return whole or similarity(line, edited) >= SAME_LINE
 
 
 def _telling(lines: Iterable[str]) -> list[str]:

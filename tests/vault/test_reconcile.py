@@ -318,6 +318,13 @@ def test_words_put_behind_a_line_by_an_agent_and_reworded_by_a_person_are_the_pe
     assert after(state(" for the neighbours too"), bases, saved) == saved
 
 
+def test_a_line_with_many_words_put_behind_it_was_seen() -> None:
+    seen = [Entry("head", "buy milk and bread", True)]
+    bases = history(("mirror", []), ("mirror", seen))
+    made = plan(seen, bases, "buy milk and bread, but ring the plumber about the tap in the kitchen upstairs first")
+    assert ([edit.document for edit in made.edits], made.creates) == (["head"], ())
+
+
 def test_moving_an_entry_inside_a_file_keeps_its_document() -> None:
     known = file_of(1, 2, 3)
     text = render([known[0], known[3], known[1], known[2]])
