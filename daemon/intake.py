@@ -23,6 +23,8 @@ from hiveminddb.sync import document
 from hiveminddb.sync.document import Content
 from hiveminddb.vault.topics import Topics
 
+# Kept changes that one transaction takes: its pages shall fit into the writer's cache.
+AT_ONCE = 1_000
 # What a signed integer of the database holds.
 _MOST = (1 << 63) - 1
 
@@ -58,18 +60,30 @@ class Intake:
         lacking: set[NodeId] = set()
         for origin, group in groupby(changes, key=lambda change: change.origin):
             following, beyond = _following(tx, origin, list(group))
-            following += ahead.take(tx.connection, origin, tx.next_counter(origin) - 1 + len(following))
+            following += ahead.take(tx.connection, origin, tx.next_counter(origin) - 1 + len(following), AT_ONCE)
             if beyond:
                 lacking.add(origin)
             if ordered:
                 ahead.keep(tx.connection, beyond)
             places = tx.append_new(following)
             placed += map(_Placed, places, following)
+        self._take_placed(tx, placed)
+        return Taken(len(placed), frozenset(lacking))
+
+    def take_kept(self, tx: Transaction) -> int:
+        """Take what was kept for later and follows now, at most `AT_ONCE` of each origin; how many that were."""
+        placed: list[_Placed] = []
+        for origin in ahead.origins(tx.connection):
+            following = ahead.take(tx.connection, origin, tx.next_counter(origin) - 1, AT_ONCE)
+            placed += map(_Placed, tx.append_new(following), following)
+        self._take_placed(tx, placed)
+        return len(placed)
+
+    def _take_placed(self, tx: Transaction, placed: Sequence[_Placed]) -> None:
         if placed:
             self._pipeline.clock.witness(max(it.change.hlc for it in placed))
             with self._pipeline.many(tx):
                 self._project(tx, placed)
-        return Taken(len(placed), frozenset(lacking))
 
     def _project(self, tx: Transaction, placed: Sequence[_Placed]) -> None:
         """Documents that begin here are put together, as long as nothing comes between."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import apsw
 
-from hiveminddb.model import Change
+from hiveminddb.model import Change, NodeId
 
 _COLUMNS = 'origin, counter, document, kind, action, actor, reason, hlc, "update"'
 
@@ -26,11 +26,16 @@ def keep(connection: apsw.Connection, changes: Iterable[Change]) -> None:
     )
 
 
-def take(connection: apsw.Connection, origin: str, after: int) -> list[Change]:
-    """Those that follow a counter without a gap, kept no longer; older ones are forgotten with them."""
+def origins(connection: apsw.Connection) -> list[NodeId]:
+    """Whose changes are kept."""
+    return [NodeId(origin) for (origin,) in connection.execute("SELECT DISTINCT origin FROM ahead")]
+
+
+def take(connection: apsw.Connection, origin: str, after: int, most: int) -> list[Change]:
+    """At most so many that follow a counter without a gap, kept no longer; older ones are forgotten with them."""
     found: list[Change] = []
-    query = f"SELECT {_COLUMNS} FROM ahead WHERE origin = ? AND counter > ? ORDER BY counter"
-    for row in connection.execute(query, (origin, after)):
+    query = f"SELECT {_COLUMNS} FROM ahead WHERE origin = ? AND counter > ? ORDER BY counter LIMIT ?"
+    for row in connection.execute(query, (origin, after, most)):
         change = Change(*row)
         if change.counter != after + len(found) + 1:
             break

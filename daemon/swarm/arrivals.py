@@ -41,6 +41,13 @@ class Arrivals:
             return dict(tx.order.ordered)
 
         write = self._machine.aside if extend else self._database.write
-        for origin, counter in (await write(take)).items():
+        ordered = await write(take)
+        await self.catch_up()
+        for origin, counter in ordered.items():
             self.on_ordered(origin, counter)
         self.on_taken()
+
+    async def catch_up(self) -> None:
+        """Take what consensus had ordered before the changes that it follows were here, as far as they are now."""
+        while await self._database.write(self._intake.take_kept):
+            pass

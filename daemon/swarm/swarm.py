@@ -182,6 +182,8 @@ class Swarm:
             await stack.enter_async_context(part)
         self._failing = asyncio.create_task(self._council.failed())
         stack.callback(self._failing.cancel)
+        # What was taken in part when this node ended.
+        self._errands.run(self._arrivals.catch_up())
         self._errands.run(supervised("lease clock", self._lease_clock.run))
         self._errands.run(supervised("regaining", self._regaining.run))
         if self._swarm_key:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hiveminddb.daemon import intake
 from hiveminddb.daemon.commits import Commits
 from hiveminddb.daemon.intake import Intake
 from hiveminddb.daemon.pipeline import Pipeline
@@ -46,3 +47,19 @@ async def test_changes_are_taken_of_every_peer_and_positions_of_those_in_the_sam
         asked = await database.read(lambda db: knowledge._batch(Want({}, 0, ELSEWHERE), db))
         assert (len(asked.changes), asked.runs, asked.epoch) == (2, [], HERE)
         assert (await database.read(lambda db: knowledge._batch(Want({}, 0, HERE), db))).runs == runs
+
+
+async def test_what_consensus_had_ordered_too_early_follows_what_a_peer_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "AT_ONCE", 2)
+    async with Database(tmp_path / "x.db") as database, Machine(database, absorb) as machine:
+        await database.write(share)
+        await database.write(lambda tx: put_standing(tx, learning("swarm", HERE, 0, 0)))
+        index = await database.read(Index.load)
+        pipeline = Pipeline(NodeId(NODES[0]), Clock(), Commits(IndexInUse(index, ""), Tails()))
+        taker = Intake(pipeline, Topics())
+        early = [change(PEER, n) for n in range(2, 9)]
+        await database.write(lambda tx: taker.take(tx, early, ordered=True))
+        await Arrivals(database, taker, machine, lambda: False).take(Batch([sent(change(PEER, 1))], [], False, HERE))
+        assert await database.read(changes.version_vector) == {PEER: 8}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
+from hiveminddb.daemon import intake
 from hiveminddb.model import Change
 from tests.daemon.island import Island, agree, islands
 
@@ -28,6 +31,19 @@ def test_ordered_changes_beyond_a_gap_are_kept_until_it_closes() -> None:
         b.take(log[:4])
         assert b.log() == log
         assert kept(b) == 0
+        agree([a, b])
+
+
+def test_of_many_kept_changes_a_transaction_takes_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "AT_ONCE", 4)
+    with islands("a", "b") as (a, b):
+        for n in range(9):
+            a.add("notes", f"memory {n}")
+        log = a.log()
+        order(b, log[1:])
+        assert b.take(log[:1]) == 5
+        assert [b.write(b.intake.take_kept) for _ in range(3)] == [4, len(log) - 9, 0]
+        assert (b.log(), kept(b)) == (log, 0)
         agree([a, b])
 
 
