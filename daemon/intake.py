@@ -23,7 +23,7 @@ from hiveminddb.sync import document
 from hiveminddb.sync.document import Content
 from hiveminddb.vault.topics import Topics
 
-# Kept changes that one transaction takes: its pages shall fit into the writer's cache.
+# Kept changes of an origin that one transaction takes: its pages shall fit into the writer's cache.
 AT_ONCE = 1_000
 # What a signed integer of the database holds.
 _MOST = (1 << 63) - 1
@@ -59,8 +59,10 @@ class Intake:
         placed: list[_Placed] = []
         lacking: set[NodeId] = set()
         for origin, group in groupby(changes, key=lambda change: change.origin):
-            following, beyond = _following(tx, origin, list(group))
-            following += ahead.take(tx.connection, origin, tx.next_counter(origin) - 1 + len(following), AT_ONCE)
+            following, beyond = _following(tx, origin, brought := list(group))
+            # As many again at most: many steps share a transaction.
+            last = tx.next_counter(origin) - 1 + len(following)
+            following += ahead.take(tx.connection, origin, last, len(brought))
             if beyond:
                 lacking.add(origin)
             if ordered:
