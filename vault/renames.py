@@ -23,13 +23,22 @@ class Seen:
     text: str
 
 
-def pair(gone: Sequence[Seen], new: Sequence[Seen]) -> dict[str, str]:
-    """Old topic to new topic: by inode, then by equal text, then by likeness; each file at most once."""
+def pair(
+    gone: Sequence[Seen], new: Sequence[Seen], former: Callable[[str], Sequence[str]] = lambda topic: ()
+) -> dict[str, str]:
+    """Old topic to new topic: by inode, then by equal text, then by likeness; each file at most once.
+
+    `former` gives the texts that a file had before its last one: somebody may have saved over that, and not seen it.
+    """
     pairs: dict[str, str] = {}
+
+    def fits(old: Seen, found: Seen) -> bool:
+        return _related(old, found) or any(similarity(it, found.text) > ALIKE / 2 for it in former(old.topic))
+
     # Inodes are used again: a new file with an old number and an unrelated text is a new file.
-    _equal(pairs, gone, new, lambda file: file.inode or None, _related)
+    _equal(pairs, gone, new, lambda file: file.inode or None, fits)
     _equal(pairs, gone, new, lambda file: file.digest if file.text.strip() else None)
-    _most_alike(pairs, gone, new)
+    _most_alike(pairs, gone, new, former)
     return pairs
 
 
@@ -89,13 +98,20 @@ def _equal(
             pairs[old.topic] = best.topic
 
 
-def _most_alike(pairs: dict[str, str], gone: Sequence[Seen], new: Sequence[Seen]) -> None:
+def _most_alike(
+    pairs: dict[str, str], gone: Sequence[Seen], new: Sequence[Seen], former: Callable[[str], Sequence[str]]
+) -> None:
     taken = set(pairs.values())
     olds = [file for file in gone if file.topic not in pairs and file.text.strip()]
     news = [file for file in new if file.topic not in taken and file.text.strip()]
-    if len(olds) * len(news) > MAX_COMPARED:
+    if not olds or not news or len(olds) * len(news) > MAX_COMPARED:
         return
-    scored = [(similarity(old.text, found.text), old.topic, found.topic) for old in olds for found in news]
+    texts = {old.topic: (old.text, *former(old.topic)) for old in olds}
+    scored = [
+        (max(similarity(it, found.text) for it in texts[old.topic]), old.topic, found.topic)
+        for old in olds
+        for found in news
+    ]
     for score, old, found in sorted(scored, reverse=True):
         if score > ALIKE and old not in pairs and found not in taken:
             pairs[old] = found

@@ -11,6 +11,9 @@ from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync import document
 from hiveminddb.vault.choosing import Entry, render
 
+# How many of a file's texts somebody is expected to go on from who gives it another name.
+FORMER = 6
+
 
 def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
     """The recent texts that were in a topic's file, newest first."""
@@ -28,6 +31,11 @@ def seen_base(tx: Transaction, known: VaultFile) -> VaultBase:
 def seen_text(tx: Transaction, known: VaultFile) -> str:
     """What a file said when it was last seen."""
     return render(base_entries(tx, seen_base(tx, known)))
+
+
+def former_texts(tx: Transaction, topic: str) -> list[str]:
+    """What a topic's file said lately, newest first."""
+    return [render(base_entries(tx, base)) for base in file_bases(tx, topic)[:FORMER]]
 
 
 def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 
-from hiveminddb.daemon.mirror.bases import seen_base, seen_text
+from hiveminddb.daemon.mirror.bases import former_texts, seen_base, seen_text
 from hiveminddb.daemon.mirror.settling import Look, Settler, begun_digest
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
@@ -75,7 +76,9 @@ class Renaming:
         ]
         gone = [self._gone(tx, topic) for topic in self._since]
         moved = moved_on(replaced, gone, new)
-        return in_order(pair([*gone, *moved], [*new, *(arrived[old.topic] for old in moved)]))
+        return in_order(
+            pair([*gone, *moved], [*new, *(arrived[old.topic] for old in moved)], partial(former_texts, tx))
+        )
 
     def _drop(self, topic: str) -> None:
         self._since.pop(topic, None)

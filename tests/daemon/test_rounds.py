@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hiveminddb.daemon.commits import Bell, Commits
+from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.mirror.filework import Looks
 from hiveminddb.daemon.mirror.mirror import Mirror
 from hiveminddb.daemon.mirror.renaming import PATIENCE
@@ -42,6 +43,7 @@ class Desk:
     mirror: Mirror
     vault: Path
     database: Database
+    pipeline: Pipeline
 
     async def settle(self, *topics: str) -> None:
         await self.mirror._settle(topics)
@@ -50,6 +52,16 @@ class Desk:
         """As it is when a file is about to get that text."""
         tx.drop_vault_file(topic)
         tx.put_vault_base(VaultBase(topic, tx.counters.n, tx.counters.n, "mirror", digest_of(text)), 64)
+
+    async def say(self, id: str, text: str) -> None:
+        """Another text from elsewhere."""
+
+        def change(tx: Transaction) -> None:
+            row = tx.memory(id)
+            assert row
+            self.pipeline.edit(tx, row, "update", Author("api"), text=text)
+
+        await self.database.write(change)
 
     async def ids(self, topic: str) -> list[str]:
         return [row.id for row in await self.database.read(lambda db: memories.entries_of(db, topic))]
@@ -64,7 +76,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
         pipeline = Pipeline(NodeId("node"), Clock(), Commits(IndexInUse(index, ""), tails))
         vault.scan([])
         mirror = Mirror(database, Settler(pipeline, topics, tails), tails, vault, Bell())
-        yield Desk(mirror, folder / "vault", database)
+        yield Desk(mirror, folder / "vault", database, pipeline)
         mirror._io.shutdown()
 
 
@@ -101,6 +113,21 @@ async def test_a_file_renamed_before_the_mirror_had_recorded_making_it_is_the_sa
         (it.vault / "a.md").rename(it.vault / "b.md")
         await it.settle("a", "b")
         assert (await it.ids("a"), await it.ids("b")) == ([], baking)
+
+
+async def test_a_file_saved_from_a_stale_buffer_and_renamed_at_once_is_the_same_file(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text("how bread is baked at home\n")
+        await it.settle("a")
+        ids = await it.ids("a")
+        await it.say(ids[0], "which wind carries a boat out to sea\n")
+        await it.settle("a")
+        (it.vault / "a.md").unlink()
+        (it.vault / "b.md").write_text("how bread is baked at home\nand eaten\n")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == ([], ids)
+        text = (it.vault / "b.md").read_text()
+        assert "a boat out to sea" in text and "and eaten" in text
 
 
 async def test_a_file_whose_making_was_begun_and_never_done_is_made(tmp_path: Path) -> None:
