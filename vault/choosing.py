@@ -25,6 +25,8 @@ NO_BASE = -1
 # From this on an entry is taken for an edited one of the same heading.
 ALIKE = 0.5
 BEGINNING = 16
+# From this on a line alone tells that its author has read it, be it only a part of what came with it.
+LINE = 24
 # Fewer characters than this are no word that tells who wrote it.
 RARE = 4
 # So much of a text that was taken out of the folder must be in a new file for it to be an edit of that text.
@@ -104,6 +106,7 @@ class Shown:
         self.text = text
         self.words = f" {' '.join(text.split())} "
         self.pieces = set(markdown.pieces(text))
+        self.lines = set(text.splitlines())
         self._headed: defaultdict[str, list[str]] = defaultdict(list)
         for piece in self.pieces:
             if markdown.heading_time(piece):
@@ -165,6 +168,9 @@ def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) 
     both = newer.keys() & known.keys()
     rewritten = [(known[document], it) for document in both for it in newer[document] - {known[document]}]
     if any(_is_news(addition(old, it), shown.text, known) for old, it in rewritten):
+        return True
+    lines = {line for old, it in rewritten for line in addition(old, it).splitlines() if len(line) >= LINE}
+    if any(_is_news(line, shown.text, known) for line in lines & shown.lines):
         return True
     same = [(old, it) for old, it in rewritten if _is_new(it, shown, known)]
     if len({old for old, _ in same}) > 1 or any(not _is_common(old, it, known) for old, it in same):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -323,6 +324,15 @@ def test_a_line_with_many_words_put_behind_it_was_seen() -> None:
     bases = history(("mirror", []), ("mirror", seen))
     made = plan(seen, bases, "buy milk and bread, but ring the plumber about the tap in the kitchen upstairs first")
     assert ([edit.document for edit in made.edits], made.creates) == (["head"], ())
+
+
+@pytest.mark.parametrize("mine", ["", "my own words instead\n"])
+def test_who_keeps_one_of_two_lines_that_an_agent_put_in_has_read_the_other(mine: str) -> None:
+    before = "# t\n\nsome words of mine\n"
+    first, second = "a first line that an agent has put in, which is the longer one\n", "and a second that is shorter\n"
+    present = [Entry("head", before + first + second, True)]
+    bases = history(("disk", [Entry("head", before, True)]), ("mirror", present))
+    assert after(present, bases, before + mine + second) == before + mine + second
 
 
 def test_moving_an_entry_inside_a_file_keeps_its_document() -> None:
