@@ -169,15 +169,17 @@ def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) 
     rewritten = [(known[document], it) for document in both for it in newer[document] - {known[document]}]
     if any(_is_news(addition(old, it), shown.text, known) for old, it in rewritten):
         return True
-    lines = {line for old, it in rewritten for line in addition(old, it).splitlines() if len(line) >= LINE}
-    if any(_is_news(line, shown.text, known) for line in lines & shown.lines):
+    added = {it for document in newer.keys() - known.keys() for it in newer[document]}
+    # Programs may append the same line under different dates.
+    undated = (it for it in added if not markdown.heading_time(it))
+    lines = {line for it in (*undated, *(addition(*both) for both in rewritten)) for line in it.splitlines()}
+    if any(len(line) >= LINE and _is_news(line, shown.text, known) for line in lines & shown.lines):
         return True
     same = [(old, it) for old, it in rewritten if _is_new(it, shown, known)]
     if len({old for old, _ in same}) > 1 or any(not _is_common(old, it, known) for old, it in same):
         return True
     if any(_are_news(new_words(old, it), shown.words, known) for old, it in rewritten):
         return True
-    added = {it for document in newer.keys() - known.keys() for it in newer[document]}
     return any(shown.has(it, known.values()) for it in added if markdown.heading_time(it))
 
 

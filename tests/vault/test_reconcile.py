@@ -335,6 +335,14 @@ def test_who_keeps_one_of_two_lines_that_an_agent_put_in_has_read_the_other(mine
     assert after(present, bases, before + mine + second) == before + mine + second
 
 
+def test_who_keeps_a_line_of_a_note_that_came_to_their_own_has_read_the_rest() -> None:
+    mine = Entry("mine", "a note of mine about baking bread\n", True)
+    theirs = Entry("theirs", "".join(f"their {n}. line, of how a boat is sailed out to sea\n" for n in range(5)), True)
+    bases = history(("disk", [mine]), ("mirror", [theirs, mine]))
+    saved = theirs.text.splitlines(keepends=True)[0] + mine.text
+    assert after([theirs, mine], bases, saved) == saved
+
+
 def test_moving_an_entry_inside_a_file_keeps_its_document() -> None:
     known = file_of(1, 2, 3)
     text = render([known[0], known[3], known[1], known[2]])
