@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from hiveminddb.vault.difference import similarity
+from hiveminddb.vault.difference import kept, similarity
 
 # Different files of one person share words; one that was renamed and edited between two looks shares most of its text.
 ALIKE = 0.6
 # Comparing texts is for a handful of files; a whole folder that moves is told by inodes and digests.
 MAX_COMPARED = 400
+# Shorter texts may be in others by chance.
+TELLING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _most_alike(
         return
     texts = {old.topic: (old.text, *former(old.topic)) for old in olds}
     scored = [
-        (max(similarity(it, found.text) for it in texts[old.topic]), old.topic, found.topic)
+        (max(_likeness(it, found.text) for it in texts[old.topic]), old.topic, found.topic)
         for old in olds
         for found in news
     ]
@@ -116,6 +118,12 @@ def _most_alike(
         if score > ALIKE and old not in pairs and found not in taken:
             pairs[old] = found
             taken.add(found)
+
+
+def _likeness(old: str, new: str) -> float:
+    """0 to 1; a text of some length that a new one has whole is alike, however much was added to it."""
+    alike = similarity(old, new)
+    return alike if alike > ALIKE or len(old) < TELLING else max(alike, kept(old, new) - (1 - ALIKE) / 2)
 
 
 def _name(topic: str) -> str:

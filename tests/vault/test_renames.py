@@ -66,6 +66,13 @@ def test_two_files_that_exchanged_their_names_have_not_moved_on() -> None:
     assert moved_on([(a, seen("a", OTHER, 2)), (b, seen("b", PROSE, 1))], [], [seen("c", "else", 3)]) == []
 
 
+def test_a_file_that_got_much_more_text_with_its_new_name_is_the_same_file() -> None:
+    more = "".join(f"{n} pages about sailing boats and the wind that carries them\n" for n in range(20))
+    assert pair([seen("a", PROSE, 1)], [seen("b", PROSE + more, 2)]) == {"a": "b"}
+    assert pair([seen("a", "# todo\n", 1)], [seen("b", "# todo\n" + more, 2)]) == {}
+    assert pair([seen("a", PROSE, 1)], [seen("b", more, 2)]) == {}
+
+
 @given(st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("abcdef"), max_size=6))
 def test_renames_are_put_so_that_each_new_name_is_free(pairs: dict[str, str]) -> None:
     ordered = in_order(pairs)
