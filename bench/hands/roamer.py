@@ -75,7 +75,7 @@ class Roamer(Hand):
             return
         self.hold(self.chance.choice([0.0, 0.05, 0.3, 1.5]))
         lines, added = old.split("\n"), self.text()
-        at = self.chance.choice(in_content(lines))
+        at = self.chance.choice(_in_content(lines))
         if self.chance.random() < 0.4 and not HEADING.match(lines[at]):
             added = self.line()[0]
             lines[at] += f" {added}"
@@ -137,7 +137,7 @@ class Roamer(Hand):
         self.world.ledger.did(f"roaming: {how}", str(path.relative_to(self._room)), tokens)
 
 
-def in_content(lines: Sequence[str]) -> Sequence[int]:
+def _in_content(lines: Sequence[str]) -> Sequence[int]:
     """Where words may be put: what stands in front matter is no memory's content, also where two files became one."""
     begins = (i for i in range(len(lines)) if [*lines[i : i + 3]] == FRONT_MATTER)
     barred = {i + n for i in begins for n in range(3)}

@@ -24,3 +24,9 @@ def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_whatever_people_do_with_files_and_mirrors_see_of_it_all_nodes_end_the_same(tmp_path: Path, seed: int) -> None:
     found, ledger = life(tmp_path, seed, nodes=3, steps=500)
     assert not found, "\n".join([*found, *ledger.journal])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_so_they_do_when_callers_of_the_api_change_and_move_the_same_memories(tmp_path: Path, seed: int) -> None:
+    found, ledger = life(tmp_path, seed, nodes=3, steps=700, api=True)
+    assert not found, "\n".join([*found, *ledger.journal])

@@ -15,9 +15,8 @@ from typing import TypeVar
 
 from bench.hands.hand import Hand, read
 from bench.hands.ledger import Ledger, tokens_in
-from bench.hands.roamer import ROOM, Roamer, in_content
+from bench.hands.roamer import ROOM, Roamer
 from bench.hands.world import World
-from bench.saving import WAYS
 from hiveminddb.daemon.authoring import add_drafts, last_position
 from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.entries import Author
@@ -233,26 +232,9 @@ class Walker(Roamer):
 
     def run(self, *works: Callable[[], None]) -> None:
         while not self._baton.over:
-            self.chance.choice((*works, self._cut, self._cut))()
+            self.chance.choice(works)()
             for _ in range(self.chance.choice([0, 1, 5, 20])):
                 self._baton.step(self._name)
-
-    def _cut(self) -> None:
-        """Takes some lines out of a file, and perhaps puts another in their place."""
-        path = self._any()
-        if (old := read(path)) is None:
-            return
-        self.hold(self.chance.choice([0.0, 1.0]))
-        lines = old.split("\n")
-        at = self.chance.choice(in_content(lines))
-        gone, put = lines[at : at + self.chance.choice([1, 1, 2, 5])], self.chance.choice([[], [self.line()[0]]])
-        lines[at : at + len(gone)] = put
-        save = self.chance.choice(WAYS)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._overwritten.update(set(tokens_in(read(path) or "")).difference(tokens_in(old)))
-        self.world.ledger.remove_from_file(tokens_in("\n".join(gone)))
-        save(path, "\n".join(lines).encode(), self.pause)
-        self._wrote(path, "\n".join(put), f"cut -{' -'.join(tokens_in(' '.join(gone)))}")
 
 
 class Caller(Hand):
