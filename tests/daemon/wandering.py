@@ -167,7 +167,7 @@ class Daemon:
     async def _due(self, renaming: Renaming) -> list[str]:
         def due(connection: Connection) -> list[str]:
             known = {file.topic: file for file in vault_state.vault_files(connection)}
-            there = {topic_of(str(it.relative_to(self.world.vault))) for it in (self.world.vault / ROOM).rglob("*.md")}
+            there = {topic_of(name) for name in _files(self.world.vault)}
             marks = {mark.key for mark in outbox.pending(connection, "mirror", ALL)}
             for topic in known.keys() | there:
                 stat = files.look(self.world.vault, path_of(topic))
@@ -373,4 +373,9 @@ def _wrong(daemons: Sequence[Daemon], ledger: Ledger) -> list[str]:
 
 
 def _texts(vault: Path) -> dict[str, str]:
-    return {str(path.relative_to(vault)): read(path) or "" for path in (vault / ROOM).rglob("*.md")}
+    return {name: read(vault / name) or "" for name in _files(vault)}
+
+
+def _files(vault: Path) -> list[str]:
+    found = (path.relative_to(vault) for path in vault.rglob("*.md"))
+    return [str(path) for path in found if not path.parts[0].startswith(".")]
