@@ -173,7 +173,8 @@ class Mirror:
         whole += [look for look in looks.ready if not look.unchanged]
         if not whole:
             return
-        ready, later = await self._database.write(partial(self._renaming.sort_out, whole))
+        more = len(topics) == ROUND or any(topic not in known for topic in looks.busy)
+        ready, later = await self._database.write(partial(self._renaming.sort_out, whole, more=more))
         self._agenda.add(later, self._renaming.patience)
         if len(ready) >= MANY:
             settled = await self._database.write(lambda tx: self._settler.settle_new(tx, ready))

@@ -39,8 +39,11 @@ class Renaming:
         for topic in topics:
             self._drop(topic)
 
-    def sort_out(self, looks: Sequence[Look], tx: Transaction) -> tuple[list[Look], list[str]]:
-        """What to settle now, and what to look at again after `patience`."""
+    def sort_out(self, looks: Sequence[Look], tx: Transaction, more: bool = False) -> tuple[list[Look], list[str]]:
+        """What to settle now, and what to look at again after `patience`.
+
+        While there are `more` files that nobody could look at yet, a new name may be among them: none is gone.
+        """
         now = time.monotonic()
         vanished = {look.topic for look in looks if _has_vanished(tx, look)}
         gone = set(vanished)
@@ -54,7 +57,7 @@ class Renaming:
             self._settler.renamed(tx, old, new, files[new])
             self._drop(old)
             gone.discard(old)
-        later = [topic for topic in gone if now - self._since[topic] < PATIENCE * 0.9]
+        later = [topic for topic in gone if more or now - self._since[topic] < PATIENCE * 0.9]
         for topic in gone.difference(later):
             self._drop(topic)
         renamed_away = vanished - gone

@@ -130,6 +130,22 @@ async def test_a_file_saved_from_a_stale_buffer_and_renamed_at_once_is_the_same_
         assert "a boat out to sea" in text and "and eaten" in text
 
 
+async def test_a_file_is_not_gone_while_somebody_writes_what_may_be_its_new_name(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        baking = await it.ids("a")
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        with (it.vault / "b.md").open("a") as file:
+            await it.settle("a", "b")
+            assert it.mirror._renaming.waiting == {"a"}
+            it.mirror._renaming._since["a"] -= PATIENCE
+            await it.settle("a", "b")
+            file.write("and eaten\n")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == ([], baking)
+
+
 async def test_a_file_whose_making_was_begun_and_never_done_is_made(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         (it.vault / "a.md").write_text(BAKING)
