@@ -57,7 +57,16 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
         while (link := taken.pop(place.inode, None)) and _has_moved(*link, place, others):
             old, place = link
             found.append(old)
-    return found
+    return [*found, *_moved_by_text(list(taken.values()), new)]
+
+
+def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], new: Sequence[Seen]) -> list[Seen]:
+    """Files whose name has a quite different text now, and whose own is in a new file: saved since by replacing it."""
+    others = [(old, now) for old, now in replaced if len(old.text) >= TELLING]
+    if len(others) * len(new) > MAX_COMPARED:
+        return []
+    strangers = [old for old, now in others if _likeness(old.text, now.text) <= ALIKE / 2]
+    return [old for old in strangers if any(_likeness(old.text, place.text) > ALIKE for place in new)]
 
 
 def _has_moved(old: Seen, now: Seen, there: Seen, others: Set[int]) -> bool:

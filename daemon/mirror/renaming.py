@@ -71,11 +71,10 @@ class Renaming:
         new = [it for it in arrived.values() if known[it.topic] is None and it.digest != begun_digest(tx, it.topic)]
         if not new:
             return []
-        inodes = {found.inode for found in arrived.values()}
         replaced = [
             (self._last_seen(tx, topic), arrived[topic])
             for topic, file in known.items()
-            if file and file.inode in inodes and file.inode != arrived[topic].inode
+            if file and file.inode != arrived[topic].inode
         ]
         gone = [self._gone(tx, topic) for topic in self._since]
         moved = moved_on(replaced, gone, new)

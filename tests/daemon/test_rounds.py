@@ -130,6 +130,21 @@ async def test_a_file_saved_from_a_stale_buffer_and_renamed_at_once_is_the_same_
         assert "a boat out to sea" in text and "and eaten" in text
 
 
+async def test_a_file_renamed_and_replaced_while_another_got_its_name_is_the_same_file(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = "how bread is baked at home\n" * 3, "which wind carries a boat out to sea\n" * 3
+        (it.vault / "a.md").write_text(baking)
+        (it.vault / "b.md").write_text(sailing)
+        await it.settle("a", "b")
+        baker, sailor = await it.ids("a"), await it.ids("b")
+        # Made first, it has a number of its own on the disk.
+        (it.vault / "c.md").write_text(sailing + "and home again\n")
+        (it.vault / "b.md").unlink()
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        await it.settle("a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baker, sailor)
+
+
 async def test_a_file_is_not_gone_while_somebody_writes_what_may_be_its_new_name(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         (it.vault / "a.md").write_text(BAKING)
