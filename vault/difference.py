@@ -119,7 +119,12 @@ def put_in_other_words(old: str, new: str, text: str) -> bool:
 
 def _put_into(line: str, longer: Iterable[str]) -> list[str]:
     """What each of those lines has more than this one, of those that have all of it."""
-    return [addition(line, it) for it in longer if sum(middles(line, it)) == len(line)]
+    return [addition(line, it) for it in longer if _is_whole_in(line, it)]
+
+
+def _is_whole_in(line: str, longer: str) -> bool:
+    """True if a line is another one with more put into it, at one place."""
+    return sum(middles(line, longer)) == len(line)
 
 
 def lacks_lines(old: str, new: str, text: str) -> bool:
@@ -133,7 +138,7 @@ def lacks_lines(old: str, new: str, text: str) -> bool:
 
 def _is_made_of(edited: str, line: str) -> bool:
     """True if a line is another one with more words put into it, or alike."""
-    whole = sum(middles(line, edited)) == len(line) >= CONTEXT
+    whole = len(line) >= CONTEXT and _is_whole_in(line, edited)
     return whole or similarity(line, edited) >= SAME_LINE
 
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from hiveminddb.daemon.mirror.bases import former_texts, seen_base, seen_text
+from hiveminddb.daemon.mirror.bases import base_entries, former_texts, seen_base
 from hiveminddb.daemon.mirror.settling import Look, Settler, begun_digest
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
+from hiveminddb.vault.choosing import render
 from hiveminddb.vault.files import FileText
 from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
 
@@ -97,7 +98,8 @@ class Renaming:
         if known is None:
             return Seen(topic, 0, begun_digest(tx, topic), text)
         # Others may have moved its memories away, and its text with them.
-        return Seen(topic, known.inode, seen_base(tx, known).digest, text or seen_text(tx, known))
+        seen = seen_base(tx, known)
+        return Seen(topic, known.inode, seen.digest, text or render(base_entries(tx, seen)))
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:

@@ -102,18 +102,14 @@ class Baton:
         self._back.release()
 
 
-class Hands(FileWork):
+class Interrupted(FileWork):
     """The mirror's hands; others come in before and after each thing they do."""
 
-    def __init__(self, swap: Swap, turns: Turns, between: Callable[[], None]) -> None:
+    def __init__(self, swap: Swap, between: Callable[[], None]) -> None:
         super().__init__(swap)
-        self._turns, self._between = turns, between
+        self._between = between
 
     def look(self, topics: Sequence[str], known: Mapping[str, VaultFile], most: int = ROUND_BYTES) -> Looks:
-        self._between()
-        while self._turns.replacing and not (self._swap.root / f"{TOPIC}.md").exists():
-            # A real mirror waits a second for a file that has vanished.
-            self._between()
         found = super().look(topics, known, most)
         self._between()
         return found
@@ -129,6 +125,21 @@ class Hands(FileWork):
         written = super().append(additions)
         self._between()
         return written
+
+
+class Hands(Interrupted):
+    """Those of the one topic: its file is waited for while somebody replaces it."""
+
+    def __init__(self, swap: Swap, turns: Turns, between: Callable[[], None]) -> None:
+        super().__init__(swap, between)
+        self._turns = turns
+
+    def look(self, topics: Sequence[str], known: Mapping[str, VaultFile], most: int = ROUND_BYTES) -> Looks:
+        self._between()
+        while self._turns.replacing and not (self._swap.root / f"{TOPIC}.md").exists():
+            # A real mirror waits a second for a file that has vanished.
+            self._between()
+        return super().look(topics, known, most)
 
 
 class Daemon:

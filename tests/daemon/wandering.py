@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,61 +22,32 @@ from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.intake import Intake
 from hiveminddb.daemon.intents import Draft
-from hiveminddb.daemon.mirror.filework import FileWork, Looks, Outcome, same
+from hiveminddb.daemon.mirror.filework import same
 from hiveminddb.daemon.mirror.mirror import Mirror
-from hiveminddb.daemon.mirror.renaming import Renaming
-from hiveminddb.daemon.mirror.settling import Settler, Todo
+from hiveminddb.daemon.mirror.settling import Settler
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.recall import IndexInUse
 from hiveminddb.daemon.retiring import retire, revive
-from hiveminddb.daemon.tails import Addition, Tails
+from hiveminddb.daemon.tails import Tails
 from hiveminddb.model import NodeId
 from hiveminddb.store import changes, outbox, schema, topic_files, vault_state
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.index import Index
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.sync import position
 from hiveminddb.sync.clock import Clock
 from hiveminddb.vault import files, markdown
-from hiveminddb.vault.held import Written
-from hiveminddb.vault.swap import Swap
 from hiveminddb.vault.topics import Topics, path_of, topic_of
 from hiveminddb.vault.vault import Vault
-from tests.daemon.interleaved import Baton, Killed
+from tests.daemon.interleaved import Baton, Interrupted, Killed
 
 T = TypeVar("T")
 
 BY_API = Author("api")
 ROUNDS_TO_REST = 200
 ALL = 1 << 40
-
-
-class Hands(FileWork):
-    """The mirror's hands; others come in before and after each thing they do."""
-
-    def __init__(self, swap: Swap, between: Callable[[], None]) -> None:
-        super().__init__(swap)
-        self._between = between
-
-    def look(self, topics: Sequence[str], known: Mapping[str, VaultFile], most: int = ALL) -> Looks:
-        found = super().look(topics, known, most)
-        self._between()
-        return found
-
-    def write(self, todos: Sequence[Todo]) -> tuple[list[Outcome], list[Todo]]:
-        self._between()
-        done = super().write(todos)
-        self._between()
-        return done
-
-    def append(self, additions: Sequence[tuple[Addition, VaultFile]]) -> list[Written | None]:
-        self._between()
-        written = super().append(additions)
-        self._between()
-        return written
 
 
 class Daemon:
@@ -115,7 +86,7 @@ class Daemon:
     async def _live(self, rounds: int) -> None:
         async with Database(self.path) as self._database:
             mirror = await self._mirror()
-            mirror._hands = Hands(self._vault.swap, self._between)
+            mirror._hands = Interrupted(self._vault.swap, self._between)
             self._alive = asyncio.get_running_loop(), self._database, self._pipeline, self._topics
             try:
                 await self._round(mirror, 1.0)
@@ -151,7 +122,7 @@ class Daemon:
     async def _round(self, mirror: Mirror, part: float) -> None:
         """Look at a part of what there is to look at; who has been looked at in vain is gone."""
         renaming = mirror._renaming
-        due = await self._due(renaming)
+        due = await self._due()
         # A real mirror waits a second for a file that an editor takes away for a moment.
         if part == 1.0 and not self.person.is_saving:
             for topic in renaming._since:
@@ -164,7 +135,7 @@ class Daemon:
         if some:
             await mirror._settle(mirror._hands.vanished_first(sorted(some)))
 
-    async def _due(self, renaming: Renaming) -> list[str]:
+    async def _due(self) -> list[str]:
         def due(connection: Connection) -> list[str]:
             known = {file.topic: file for file in vault_state.vault_files(connection)}
             there = {topic_of(name) for name in _files(self.world.vault)}
@@ -195,10 +166,10 @@ class Daemon:
             mirror = await self._mirror()
             heard = sum([await self._hear(other, ALL) for other in self.others])
             rounds = 0
-            while await self._due(mirror._renaming):
+            while await self._due():
                 await self._round(mirror, 1.0)
                 rounds += 1
-                assert rounds < ROUNDS_TO_REST, f"no rest: {await self._due(mirror._renaming)}"
+                assert rounds < ROUNDS_TO_REST, f"no rest: {await self._due()}"
             mirror._io.shutdown()
             return heard + rounds > 0
 
