@@ -206,10 +206,11 @@ class Citizenship:
 
     async def go_alone(self) -> None:
         """A new swarm of one, with the memories and the order this node has; nothing where it is one already."""
-        me = NodeRow(self._me, self._key, self._own_name(), "voter", 0)
 
         def move(tx: Transaction) -> None:
-            directory.replace_nodes(tx.connection, [me])
+            member = directory.node(tx.connection, self._me)
+            name = member.name if member else self._members.own_name or self._name
+            directory.replace_nodes(tx.connection, [NodeRow(self._me, self._key, name, "voter", 0)])
             take_over(tx)
 
         await self._move(lambda step, term: alone(self._me, step, term), move, lambda turn: bool(self._members.others))
@@ -325,9 +326,6 @@ class Citizenship:
         if not is_epoch(epoch) or self._me not in {row.id for row in read.nodes}:
             raise InvalidFrame("a swarm that does not know this node", "ask for a new code with `hmd invite`")
         return read
-
-    def _own_name(self) -> str:
-        return self._members.own_name or self._name
 
     def _row(self, node: NodeId) -> NodeRow:
         return self._members.named(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from hiveminddb.errors import Ambiguous, NotFound
@@ -20,6 +21,8 @@ class Members:
     def __init__(self, me: NodeId, database: Database) -> None:
         self.me, self._database = me, database
         self._rows: dict[NodeId, NodeRow] = {}
+        # One look at a time: of two at once the earlier may end last, and what it saw would stay.
+        self._looking = asyncio.Lock()
         # What this node was called while it was a member: it keeps that name when it is none any more.
         self.own_name = ""
         self.on_change: Callable[[frozenset[NodeId]], None] = lambda gone: None
@@ -60,8 +63,9 @@ class Members:
 
     async def reload(self) -> None:
         """Reads the directory again."""
-        before = self._rows.keys()
-        self._rows = {row.id: row for row in await self._database.read(directory.nodes)}
+        async with self._looking:
+            before = self._rows.keys()
+            self._rows = {row.id: row for row in await self._database.read(directory.nodes)}
         if self.me in self._rows:
             self.own_name = self._rows[self.me].name
         self.on_change(frozenset(before - self._rows.keys()))

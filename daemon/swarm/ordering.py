@@ -85,6 +85,8 @@ class Ordering:
         self._ordered: dict[NodeId, int] = {}
         self._lines: dict[NodeId, _Line] = {}
         self._was_alone = True
+        # One at a time: what was read of a swarm that has been left would stay.
+        self._reading = asyncio.Lock()
         self._under_way: set[asyncio.Task[None]] = set()
         self._queue = Queue()
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,9 +125,10 @@ class Ordering:
 
     async def reload(self) -> None:
         """The order is another one, or has grown without telling."""
-        self._ordered, self._lines = {}, {}
-        for origin, counter in (await self._database.read(commits.ordered_vector)).items():
-            self.moved_on(origin, counter)
+        async with self._reading:
+            self._ordered, self._lines = {}, {}
+            for origin, counter in (await self._database.read(commits.ordered_vector)).items():
+                self.moved_on(origin, counter)
         self._bell.ring()
 
     async def placed(self, counter: int, seconds: float) -> int | None:

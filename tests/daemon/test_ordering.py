@@ -13,10 +13,12 @@ from hiveminddb.daemon.swarm.commands import Changes, Order
 from hiveminddb.daemon.swarm.ordering import Ordering
 from hiveminddb.errors import HiveMindError, OutcomeUnknown
 from hiveminddb.model import Change, NodeId
+from hiveminddb.store import commits
 from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.antientropy import Vector
+from tests.daemon.hampered import Hampered
 from tests.daemon.stepping import NODES, absorb, change
 from tests.store.making import share
 
@@ -181,3 +183,19 @@ async def test_a_change_without_a_place_in_time_has_none(tmp_path: Path) -> None
         async with Ordering(VOTER, database, around, around, Bell()) as ordering:
             assert await ordering.placed(1, 0.0) is None
             assert await ordering.placed(1, 0.001) is None
+
+
+async def test_an_order_read_before_it_was_given_up_is_not_that_of_another_swarm(tmp_path: Path) -> None:
+    around = Around(VOTER, False)
+
+    def prepare(tx: Transaction) -> None:
+        share(tx)
+        absorb(tx, [change(VOTER, 1), change(VOTER, 2)])
+        tx.order.take(VOTER, 1, 2)
+
+    async with Hampered(tmp_path / "x.db") as database:
+        await database.write(prepare)
+        async with Ordering(VOTER, database, around, around, Bell()) as ordering, asyncio.timeout(180):
+            database.hold(commits.ordered_vector)
+            await database.overtaken(ordering.reload, lambda tx: tx.order.leave())
+            assert [await around.proposed.get() for _ in range(2)] == [(VOTER, 1), (VOTER, 2)]
