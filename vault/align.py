@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hiveminddb.vault import markdown
-from hiveminddb.vault.difference import common_prefix, common_suffix, middles
+from hiveminddb.vault.ends import common_prefix, common_suffix, middles
 from hiveminddb.vault.matching import Matching
 
 

@@ -8,18 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hiveminddb.vault import markdown
-from hiveminddb.vault.difference import (
-    addition,
-    changed,
-    distance,
-    keeps_old_site,
-    kept,
-    lacks_lines,
-    new_words,
-    put_in_other_words,
-    shares_lines,
-    similarity,
-)
+from hiveminddb.vault.difference import distance
+from hiveminddb.vault.ends import addition, changed
+from hiveminddb.vault.evidence import keeps_old_site, lacks_lines, new_words, put_in_other_words, shares_lines
+from hiveminddb.vault.likeness import kept, similarity
 
 NO_BASE = -1
 # From this on an entry is taken for an edited one of the same heading.

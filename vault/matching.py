@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hiveminddb.vault import markdown
-from hiveminddb.vault.difference import longest_rising, similarity
+from hiveminddb.vault.likeness import similarity
 
 # A lone old piece facing a lone new one is the same entry unless the texts share next to nothing.
 ALIKE = 0.5
@@ -109,6 +110,22 @@ class _Left:
         along = zip(self.old[:MAX_ALONG], self.new[:MAX_ALONG], strict=False)
         back = zip(self.old[: -MAX_ALONG - 1 : -1], self.new[: -MAX_ALONG - 1 : -1], strict=False)
         return dict.fromkeys([*along, *back])
+
+
+def longest_rising(values: Sequence[int]) -> set[int]:
+    """The values of a longest rising subsequence: what keeps its place when the rest moves."""
+    ends: list[int] = []
+    at: list[int] = []
+    before: list[int] = []
+    for i, value in enumerate(values):
+        k = bisect_left(ends, value)
+        before.append(at[k - 1] if k else -1)
+        ends[k : k + 1], at[k : k + 1] = [value], [i]
+    kept, i = set(), at[-1] if at else -1
+    while i >= 0:
+        kept.add(values[i])
+        i = before[i]
+    return kept
 
 
 def _by_key(key: Callable[[str], str], texts: Sequence[str], indices: Iterable[int]) -> dict[str, list[int]]:

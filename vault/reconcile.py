@@ -9,7 +9,8 @@ from datetime import datetime
 from hiveminddb.vault import markdown
 from hiveminddb.vault.align import Slot, align
 from hiveminddb.vault.choosing import MEANT, Base, Entry, choose, lines_of
-from hiveminddb.vault.difference import kept, longest_rising
+from hiveminddb.vault.likeness import kept
+from hiveminddb.vault.matching import longest_rising
 
 _FRONT, _BACK = "<", ">"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from hiveminddb.vault.difference import kept, similarity
+from hiveminddb.vault.likeness import kept, similarity
 
 # Different files of one person share words; one that was renamed and edited between two looks shares most of its text.
 ALIKE = 0.6
