@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from hiveminddb.daemon.mirror.bases import base_entries, former_texts, seen_base
-from hiveminddb.daemon.mirror.settling import Look, Settler, begun_digest
+from hiveminddb.daemon.mirror.bases import base_entries, former_texts, seen_base, seen_text
+from hiveminddb.daemon.mirror.settling import Look, Settler, begun
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.vault.choosing import render
+from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
 from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
 
@@ -68,8 +69,7 @@ class Renaming:
     def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> list[tuple[str, str]]:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
         known = {topic: vault_state.vault_file(tx.connection, topic) for topic in arrived}
-        # Inodes are used again, by the mirror too: what it has made is no file that somebody has renamed.
-        new = [it for it in arrived.values() if known[it.topic] is None and it.digest != begun_digest(tx, it.topic)]
+        new = [it for it in arrived.values() if known[it.topic] is None and not _is_ours(tx, it, self._since)]
         if not new:
             return []
         replaced = [
@@ -96,7 +96,8 @@ class Renaming:
         known = vault_state.vault_file(tx.connection, topic)
         text = file_text(tx.entries_of(topic))
         if known is None:
-            return Seen(topic, 0, begun_digest(tx, topic), text)
+            made = begun(tx, topic)
+            return Seen(topic, 0, made.digest if made else "", text)
         # Others may have moved its memories away, and its text with them.
         seen = seen_base(tx, known)
         return Seen(topic, known.inode, seen.digest, text or render(base_entries(tx, seen)))
@@ -104,7 +105,20 @@ class Renaming:
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:
     """Whether a file was there and is not any more; so may one be that was made and, before a kill, not recorded."""
-    return look.file is None and (not look.unchanged or begun_digest(tx, look.topic) != "")
+    return look.file is None and (not look.unchanged or begun(tx, look.topic) is not None)
+
+
+def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:
+    """Whether the mirror has made a file that nothing is known of, and somebody has gone on with it since, or not.
+
+    Inodes are used again, by the mirror too: what it has made is no file that somebody has renamed.
+    """
+    made = begun(tx, new.topic)
+    if made is None or made.digest == new.digest:
+        return made is not None
+    apart = distance(render(base_entries(tx, made)), new.text)
+    known = filter(None, (vault_state.vault_file(tx.connection, topic) for topic in gone))
+    return apart < len(new.text) and all(apart <= distance(seen_text(tx, it), new.text) for it in known)
 
 
 def _seen(topic: str, file: FileText) -> Seen:

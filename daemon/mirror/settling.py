@@ -245,12 +245,9 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
     return newest
 
 
-def begun_digest(tx: Transaction, topic: str) -> str:
-    """What a file says that the mirror began to make and has not recorded; empty where there is none or it is known."""
-    if vault_state.vault_file(tx.connection, topic):
-        return ""
-    begun = _doubtful(tx, topic, None)
-    return begun.digest if begun else ""
+def begun(tx: Transaction, topic: str) -> VaultBase | None:
+    """What the mirror began to make of a file that nothing is known of; None where that is nothing."""
+    return None if vault_state.vault_file(tx.connection, topic) else _doubtful(tx, topic, None)
 
 
 def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:

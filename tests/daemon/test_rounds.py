@@ -14,7 +14,7 @@ from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.mirror.filework import Looks
 from hiveminddb.daemon.mirror.mirror import Mirror
 from hiveminddb.daemon.mirror.renaming import PATIENCE
-from hiveminddb.daemon.mirror.settling import Look, Settler
+from hiveminddb.daemon.mirror.settling import NO_TEXT, Look, Settler
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.recall import IndexInUse
 from hiveminddb.daemon.tails import Tails
@@ -53,6 +53,10 @@ class Desk:
         tx.drop_vault_file(topic)
         tx.put_vault_base(VaultBase(topic, tx.counters.n, tx.counters.n, "mirror", digest_of(text)), 64)
 
+    def going(self, tx: Transaction, topic: str) -> None:
+        """As it is when a file is about to be removed."""
+        tx.put_vault_base(VaultBase(topic, tx.counters.n, tx.counters.n, "mirror", NO_TEXT), 64)
+
     async def say(self, id: str, text: str) -> None:
         """Another text from elsewhere."""
 
@@ -60,6 +64,16 @@ class Desk:
             row = tx.memory(id)
             assert row
             self.pipeline.edit(tx, row, "update", Author("api"), text=text)
+
+        await self.database.write(change)
+
+    async def move(self, id: str, topic: str) -> None:
+        """Another topic from elsewhere."""
+
+        def change(tx: Transaction) -> None:
+            row = tx.memory(id)
+            assert row
+            self.pipeline.edit(tx, row, "move", Author("api"), fields={"topic": topic})
 
         await self.database.write(change)
 
@@ -186,3 +200,23 @@ async def test_a_file_that_the_mirror_has_made_is_not_taken_for_another_that_was
         await it.settle("a", "b")
         assert await it.ids("b") != baking
         assert it.mirror._renaming.waiting == {"a"}
+
+
+async def test_who_goes_on_with_a_file_that_the_mirror_has_made_has_not_renamed_the_one_it_was_before(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text("how bread is baked at home\n")
+        await it.settle("a")
+        ids = await it.ids("a")
+        made = "how bread is baked at home\n\nwhich wind carries a boat out to sea\n"
+        await it.say(ids[0], made)
+        await it.move(ids[0], "b")
+        # A kill came after the mirror had made the one file and removed the other, before either was recorded.
+        await it.database.write(lambda tx: it.begun(tx, "b", made))
+        await it.database.write(lambda tx: it.going(tx, "a"))
+        (it.vault / "a.md").unlink()
+        (it.vault / "b.md").write_text(made + "\nand home again\n")
+        await it.settle("a", "b")
+        assert await it.ids("b") == ids
+        assert (it.vault / "b.md").read_text() == made + "\nand home again\n"

@@ -30,3 +30,9 @@ def test_whatever_people_do_with_files_and_mirrors_see_of_it_all_nodes_end_the_s
 def test_so_they_do_when_callers_of_the_api_change_and_move_the_same_memories(tmp_path: Path, seed: int) -> None:
     found, ledger = life(tmp_path, seed, nodes=3, steps=700, api=True)
     assert not found, "\n".join([*found, *ledger.journal])
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_so_they_do_when_mirrors_are_dead_or_cut_off_for_long(tmp_path: Path, seed: int) -> None:
+    found, ledger = life(tmp_path, seed, nodes=3, steps=700, apart=True)
+    assert not found, "\n".join([*found, *ledger.journal])

@@ -53,8 +53,8 @@ ALL = 1 << 40
 class Daemon:
     """Mirrors some of what there is to mirror, hears of others, and dies, until the people are done."""
 
-    def __init__(self, world: World, chance: random.Random, baton: Baton, name: str) -> None:
-        self.world, self.name = world, name
+    def __init__(self, world: World, chance: random.Random, baton: Baton, name: str, apart: bool) -> None:
+        self.world, self.name, self._apart = world, name, apart
         self._chance, self._baton = chance, baton
         self.others: list[Daemon] = []
         self._alive: tuple[asyncio.AbstractEventLoop, Database, Pipeline, Topics] | None = None
@@ -82,12 +82,20 @@ class Daemon:
     async def _work(self) -> None:
         while not self._baton.over:
             await self._live(self._chance.choice([3, 10, 40]))
+            await self._be_dead(self._chance.choice([0, 30, 150]) if self._apart else 0)
+
+    async def _be_dead(self, steps: int) -> None:
+        for _ in range(steps):
+            if self._baton.over:
+                break
+            await self._free(lambda: self._baton.step(self.name))
 
     async def _live(self, rounds: int) -> None:
         async with Database(self.path) as self._database:
             mirror = await self._mirror()
             mirror._hands = Interrupted(self._vault.swap, self._between)
             self._alive = asyncio.get_running_loop(), self._database, self._pipeline, self._topics
+            self._is_cut_off = self._apart and self._chance.random() < 0.3
             try:
                 await self._round(mirror, 1.0)
                 for _ in range(rounds):
@@ -102,7 +110,7 @@ class Daemon:
                 mirror._io.shutdown()
 
     async def _act(self, mirror: Mirror) -> None:
-        if self._chance.random() < 0.3:
+        if self._chance.random() < 0.3 and not self._is_cut_off:
             other = self._chance.choice(self.others)
             await self._hear(other, self._chance.choice([ALL, 3000]))
         else:
@@ -297,8 +305,10 @@ class Caller(Hand):
         self.world.ledger.did(f"api: {how}", topic, tokens)
 
 
-def life(folder: Path, seed: int, nodes: int = 2, steps: int = 1500, api: bool = False) -> tuple[list[str], Ledger]:
-    """What is wrong at the end of a life of so many folders."""
+def life(
+    folder: Path, seed: int, nodes: int = 2, steps: int = 1500, api: bool = False, apart: bool = False
+) -> tuple[list[str], Ledger]:
+    """What is wrong at the end of a life of so many folders; `apart` with daemons dead or cut off for long."""
     chance, baton, ledger = random.Random(seed), Baton(random.Random(seed + 1)), Ledger()
 
     def own() -> random.Random:
@@ -310,7 +320,7 @@ def life(folder: Path, seed: int, nodes: int = 2, steps: int = 1500, api: bool =
             (folder / name / part).mkdir(parents=True)
         home = folder / name
         world = World(home / "vault", home / "data", home / "outside", ledger, threading.Event(), {})
-        daemons.append(Daemon(world, own(), baton, name))
+        daemons.append(Daemon(world, own(), baton, name, apart))
         works[name] = daemons[-1].work
         # Two people here would overwrite each other's words before any mirror could have seen them.
         works[f"person {name}"] = daemons[-1].person.work
