@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from hiveminddb.errors import HiveMindError
+
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.5
@@ -13,6 +15,11 @@ LONGEST_PAUSE = 30.0
 
 # A part that ran this long before it failed is not failing again and again.
 STEADY_SECONDS = 60.0
+
+
+def unforeseen(error: BaseException) -> BaseException | None:
+    """The error where a log needs its trace: one that nobody has designed."""
+    return None if isinstance(error, HiveMindError) else error
 
 
 async def supervised(name: str, part: Callable[[], Awaitable[None]]) -> None:
@@ -23,8 +30,8 @@ async def supervised(name: str, part: Callable[[], Awaitable[None]]) -> None:
         started = loop.time()
         try:
             await part()
-        except Exception:
-            log.exception("part failed part=%s again_in=%.1fs", name, pause)
+        except Exception as error:
+            log.error("part failed part=%s again_in=%.1fs reason=%s", name, pause, error, exc_info=unforeseen(error))
         if loop.time() - started > STEADY_SECONDS:
             pause = FIRST_PAUSE
         await asyncio.sleep(pause)

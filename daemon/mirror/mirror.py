@@ -18,7 +18,7 @@ from hiveminddb.daemon.mirror.agenda import Agenda
 from hiveminddb.daemon.mirror.filework import ROUND_BYTES, FileWork, Looks, Outcome, same
 from hiveminddb.daemon.mirror.renaming import Renaming
 from hiveminddb.daemon.mirror.settling import NO_TEXT, Look, Settler, Todo
-from hiveminddb.daemon.supervision import supervised
+from hiveminddb.daemon.supervision import supervised, unforeseen
 from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.store import outbox, vault_state
 from hiveminddb.store.database import Connection, Database
@@ -210,7 +210,7 @@ class Mirror:
             if not isinstance(todo, BaseException):
                 found.append(todo)
                 continue
-            log.error("file not taken in topic=%r", look.topic, exc_info=todo)
+            log.error("file not taken in topic=%r reason=%s", look.topic, todo, exc_info=unforeseen(todo))
             self._hands.refused[look.topic] = f"cannot be taken in: {todo}"
             self._agenda.add([look.topic], FAILED_SECONDS)
         return found
@@ -257,7 +257,8 @@ class Mirror:
                 log.info("late write taken in path=%r", item.path)
                 await self._forget([item])
             else:
-                log.error("late write kept aside path=%r file=%s", item.path, item.token, exc_info=failure)
+                kept = "late write kept aside path=%r file=%s reason=%s"
+                log.error(kept, item.path, item.token, failure, exc_info=unforeseen(failure))
 
     async def _forget(self, late: Sequence[Late]) -> None:
         """What is in the documents now need not be kept aside any more."""
