@@ -8,6 +8,7 @@ from hiveminddb.daemon.intake import Intake
 from hiveminddb.daemon.swarm.machine import Machine
 from hiveminddb.daemon.swarm.standing import epoch_of
 from hiveminddb.model import NodeId
+from hiveminddb.store import ahead
 from hiveminddb.store.commits import Run
 from hiveminddb.store.database import Database
 from hiveminddb.store.transaction import Transaction
@@ -33,16 +34,17 @@ class Arrivals:
         runs = [Run(run.seq, run.origin, run.counter, run.count) for run in batch.runs]
         extend = not self._votes()
 
-        def take(tx: Transaction) -> dict[NodeId, int]:
+        def take(tx: Transaction) -> tuple[dict[NodeId, int], bool]:
             self._intake.take(tx, carried)
             # It may have become a voter while this waited.
             if batch.epoch == epoch_of(tx.connection):
                 tx.order.put(runs, extend and not self._votes())
-            return dict(tx.order.ordered)
+            return dict(tx.order.ordered), bool(ahead.origins(tx.connection))
 
         write = self._machine.aside if extend else self._database.write
-        ordered = await write(take)
-        await self.catch_up()
+        ordered, are_kept = await write(take)
+        if are_kept:
+            await self.catch_up()
         for origin, counter in ordered.items():
             self.on_ordered(origin, counter)
         self.on_taken()
