@@ -158,7 +158,8 @@ class Settler:
         if known and last:
             n = tx.counters.n
             tx.put_vault_base(replace(last, topic=new, n=n, by="disk"), BASES_KEPT)
-            tx.put_vault_file(replace(known, topic=new, n=n))
+            # It was known to agree no later than before: what it was seen to say since counts.
+            tx.put_vault_file(replace(known, topic=new))
             # Nothing else asks for a file that has no memories any more.
             tx.mark("mirror", new, n)
         tx.drop_vault_file(old)

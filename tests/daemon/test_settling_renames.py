@@ -119,6 +119,22 @@ async def test_a_save_that_was_taken_in_before_the_file_was_renamed_is_not_taken
         assert await entries(it) == ["first\nby hand", "second", "from elsewhere"]
 
 
+async def test_a_save_without_what_others_wrote_takes_nothing_from_them_by_two_renames_in_a_row(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add("from elsewhere")
+        saved = FILE.replace("first\n", "first\nby hand\n")
+        file = FileText(saved, digest_of(saved), Stat(len(saved.encode()), 99, 0, 1))
+        todo = await it.write(lambda tx: it.settler.settle(tx, Look("notes", file)))
+        assert todo and "from elsewhere" in todo.text
+        # The file has moved on, and moves on again, when what others wrote was to be written into it.
+        await it.write(lambda tx: it.settler.unwritten(tx, [todo]))
+        await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", file))
+        it.topic = "between"
+        await it.rename("plan", saved + "## 2026-03-03 10:00\n\nby hand\n")
+        assert await entries(it) == ["first\nby hand", "second", "from elsewhere", "by hand"]
+
+
 async def test_a_stale_save_that_is_renamed_before_the_mirror_comes_reverts_nothing(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("buy milk\n")
