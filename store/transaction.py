@@ -30,10 +30,10 @@ _DOCUMENT = (
 )
 _MEMORY = f"INSERT INTO memories ({COLUMNS}, n) VALUES ({PLACEHOLDERS}, ?)"
 _CHANGED = f"UPDATE memories SET ({COLUMNS}, n) = ({PLACEHOLDERS}, ?) WHERE id = ?"
+# Of one row, not of a SELECT: to be able to undo that, SQLite walks all that the transaction has changed so far.
 _KEEP = (
     "INSERT INTO past (document, n, version, text, body_start, body_end, topic, position, alive)"
-    " SELECT id, n, version, ?, body_start, body_end, topic, position, invalidated_at IS NULL"
-    " FROM memories WHERE id = ?"
+    " VALUES (?1, (SELECT n FROM memories WHERE id = ?1), ?, ?, ?, ?, ?, ?, ?)"
 )
 # What came before a document was whole: versions of nothing.
 _NOTHING = (
@@ -184,7 +184,9 @@ class Transaction:
         old = self.memory(row.id)
         if old is None:
             return self._put_first(row, n)
-        self._cursor.execute(_KEEP, (old.text if row.text != old.text else None, row.id))
+        text = old.text if row.text != old.text else None
+        place = (old.body_start, old.body_end, old.topic, old.position, old.alive)
+        self._cursor.execute(_KEEP, (old.id, old.version, text, *place))
         slot, version = self._slot_after(old, row), old.version + 1
         self._cursor.execute(_CHANGED, (*bindings_of(row, slot, version), n, row.id))
         self._retag(old, row)
