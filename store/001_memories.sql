@@ -154,12 +154,12 @@ CREATE TABLE vault_files (
 CREATE INDEX vault_files_by_inode ON vault_files (inode);
 
 -- A text a file had: what the changes up to and with `upto`, and those in `extra` (a JSON list), make of it. Its
--- memories stood in the topic `stood_in` then: that of another name, where the file was renamed.
+-- `names` are the topics that the file has been since, as JSON: its memories stood in the first one then.
 CREATE TABLE vault_bases (
     topic TEXT NOT NULL,
     n INTEGER NOT NULL,
     upto INTEGER NOT NULL,
-    stood_in TEXT NOT NULL,
+    names TEXT NOT NULL,
     extra TEXT NOT NULL,
     by TEXT NOT NULL,
     digest TEXT NOT NULL,

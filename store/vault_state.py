@@ -35,7 +35,8 @@ class VaultBase:
     One that is "late" was written into a file that had been replaced already.
 
     It is what the changes up to `upto` and the `extra` ones make: a person who saved a stale text had not seen what
-    came between. Its memories stood in `stood_in` then; the topic itself, but for a file renamed since.
+    came between. `names` are the topics that the file has been since then, this one the last; its memories stood in
+    the first.
     """
 
     topic: str
@@ -44,11 +45,11 @@ class VaultBase:
     by: By
     digest: str
     extra: tuple[int, ...] = ()
-    stood_in: str = ""
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.stood_in:
-            object.__setattr__(self, "stood_in", self.topic)
+        if self.topic not in self.names:
+            object.__setattr__(self, "names", (*self.names, self.topic))
 
 
 def meta(connection: apsw.Connection, key: str) -> str:
@@ -80,12 +81,12 @@ def topics_of(connection: apsw.Connection, inodes: Iterable[int]) -> list[str]:
 def vault_bases(connection: apsw.Connection, topic: str) -> list[VaultBase]:
     """The recent texts of a file, newest first."""
     rows = connection.execute(
-        "SELECT n, upto, by, digest, extra, stood_in FROM vault_bases WHERE topic = ? ORDER BY n DESC, by DESC",
+        "SELECT n, upto, by, digest, extra, names FROM vault_bases WHERE topic = ? ORDER BY n DESC, by DESC",
         (topic,),
     )
     return [
-        VaultBase(topic, n, upto, by, digest, tuple(json.loads(extra)), stood_in)
-        for n, upto, by, digest, extra, stood_in in rows
+        VaultBase(topic, n, upto, by, digest, tuple(json.loads(extra)), tuple(json.loads(names)))
+        for n, upto, by, digest, extra, names in rows
     ]
 
 
@@ -121,8 +122,8 @@ def drop_vault_file(connection: apsw.Connection, topic: str) -> None:
 def put_vault_base(connection: apsw.Connection, base: VaultBase, keep: int) -> None:
     """Remembers a recent text of a file, and forgets all but the newest `keep`."""
     connection.execute(
-        "INSERT OR REPLACE INTO vault_bases (topic, n, upto, stood_in, extra, by, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (base.topic, base.n, base.upto, base.stood_in, json.dumps(base.extra), base.by, base.digest),
+        "INSERT OR REPLACE INTO vault_bases (topic, n, upto, names, extra, by, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (base.topic, base.n, base.upto, json.dumps(base.names), json.dumps(base.extra), base.by, base.digest),
     )
     connection.execute(
         "DELETE FROM vault_bases WHERE topic = ?1 AND n <="

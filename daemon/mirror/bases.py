@@ -40,7 +40,7 @@ def former_texts(tx: Transaction, topic: str) -> list[str]:
 
 def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
     """The entries of a text that the file had."""
-    past = history.entries_as_of(tx.connection, base.stood_in, base.upto)
+    past = history.entries_as_of(tx.connection, base.names[0], base.upto)
     placed = {e.document: (e.position, e.document, _past_entry(e)) for e in past}
     for id, made in _extra(tx, base).items():
         placed.pop(id, None)
@@ -48,7 +48,7 @@ def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:
             # Against a text of which the base may know nothing: to the base it is gone all the same.
             continue
         content = admitted(document.read(document.merge(*_updates(tx, id, base.upto), *(it.update for it in made))))
-        if content.fields["topic"] in (base.topic, base.stood_in) and not invalidation(content):
+        if content.fields["topic"] in base.names and not invalidation(content):
             where, is_head = content.fields["position"], content.fields.get("role") == HEAD
             placed[id] = (where, id, Entry(id, content.text, is_head))
     return [entry for _, _, entry in sorted(placed.values(), key=lambda item: item[:2])]

@@ -124,9 +124,9 @@ def _entries(rows: Sequence[MemoryRow]) -> list[Entry]:
 
 def _remember(tx: Transaction, found: Arrival, by: By, base: VaultBase | None, made: Iterable[int]) -> None:
     """The text is what its base says, and what these changes made of it."""
-    upto, extra, stood_in = (base.upto, base.extra, base.stood_in) if base else (0, (), found.topic)
+    upto, extra, names = (base.upto, base.extra, base.names) if base else (0, (), ())
     extra = tuple(sorted(n for n in {*extra, *made} if n > upto))
-    tx.put_vault_base(VaultBase(found.topic, tx.counters.n, upto, by, found.digest, extra, stood_in), BASES_KEPT)
+    tx.put_vault_base(VaultBase(found.topic, tx.counters.n, upto, by, found.digest, extra, names), BASES_KEPT)
 
 
 class _Application:

@@ -135,6 +135,24 @@ async def test_a_save_without_what_others_wrote_takes_nothing_from_them_by_two_r
         assert await entries(it) == ["first\nby hand", "second", "from elsewhere", "by hand"]
 
 
+async def test_what_is_new_in_a_file_renamed_twice_is_not_taken_in_twice(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.add_unseen("from elsewhere")
+        saved = FILE + "## 2026-03-03 10:00\n\nby hand\n"
+        file = FileText(saved, digest_of(saved), Stat(len(saved.encode()), 99, 0, 1))
+        await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", file))
+        todo = await it.write(lambda tx: it.settler.settle(tx, Look("between", file)))
+        assert todo and "from elsewhere" in todo.text
+        # The file has moved on when what others wrote was to be written into it.
+        await it.write(lambda tx: it.settler.unwritten(tx, [todo]))
+        it.topic = "between"
+        new = next(row for row in await it.living() if row.content == "by hand")
+        await it.edit_unseen(new.id, "by hand, and more")
+        await it.rename("plan", saved.replace("first", "FIRST"))
+        assert sorted(await entries(it)) == ["FIRST", "by hand, and more", "from elsewhere", "second"]
+
+
 async def test_a_stale_save_that_is_renamed_before_the_mirror_comes_reverts_nothing(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("buy milk\n")
