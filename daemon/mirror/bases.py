@@ -10,6 +10,10 @@ from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync import document
 from hiveminddb.vault.choosing import Entry, render
+from hiveminddb.vault.files import digest_of
+
+# What a topic without a file says, and a file that is about to be removed is remembered to say.
+NO_TEXT = digest_of("")
 
 # How many of a file's texts somebody is expected to go on from who gives it another name.
 FORMER = 6

@@ -15,9 +15,10 @@ from typing import Self, TypeVar
 from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.intents import VaultChoice
 from hiveminddb.daemon.mirror.agenda import Agenda
+from hiveminddb.daemon.mirror.bases import NO_TEXT
 from hiveminddb.daemon.mirror.filework import ROUND_BYTES, FileWork, Looks, Outcome, same
 from hiveminddb.daemon.mirror.renaming import Renaming
-from hiveminddb.daemon.mirror.settling import NO_TEXT, Look, Settler, Todo
+from hiveminddb.daemon.mirror.settling import Look, Settler, Todo
 from hiveminddb.daemon.supervision import supervised, unforeseen
 from hiveminddb.daemon.tails import Addition, Tails
 from hiveminddb.store import outbox, vault_state

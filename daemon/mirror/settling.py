@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import Author, NewEntry
-from hiveminddb.daemon.mirror.bases import base_entries, file_bases, seen_base, seen_text
+from hiveminddb.daemon.mirror.bases import NO_TEXT, base_entries, file_bases, seen_base, seen_text
 from hiveminddb.daemon.mirror.candidates import BY_FILE
 from hiveminddb.daemon.mirror.takein import (
     BASES_KEPT,
@@ -33,9 +33,6 @@ from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.held import NOTHING, Late
 from hiveminddb.vault.topics import Topics, topic_of
-
-# What a file is remembered to say that is about to be removed.
-NO_TEXT = digest_of("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +123,7 @@ class Settler:
 
     def late(self, tx: Transaction, late: Late) -> None:
         """A text that somebody wrote while the file was being replaced."""
-        topic, was = topic_of(late.path), "" if late.was == NOTHING else late.was
+        topic, was = topic_of(late.path), NO_TEXT if late.was == NOTHING else late.was
         take_late(tx, self._pipeline, Arrival(topic, late.text, digest_of(late.text), time.time_ns() // 1000), was)
         tx.mark("mirror", topic, tx.counters.n)
 
@@ -193,7 +190,7 @@ class Settler:
         if doubtful is None or doubtful.digest != NO_TEXT:
             _forget(tx, doubtful)
             if known:
-                take_in(tx, self._pipeline, Arrival(topic, "", digest_of(""), 0), gone=True)
+                take_in(tx, self._pipeline, Arrival(topic, "", NO_TEXT, 0), gone=True)
         tx.drop_vault_file(topic)
 
     def _emptied(self, tx: Transaction, look: Look, known: VaultFile | None) -> Todo | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hiveminddb.daemon.births import Births
 from hiveminddb.daemon.entries import Author, NewEntry
-from hiveminddb.daemon.mirror.bases import base_entries, file_bases, state_in
+from hiveminddb.daemon.mirror.bases import NO_TEXT, base_entries, file_bases, state_in
 from hiveminddb.daemon.mirror.candidates import BY_FILE, candidates
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import ENTRY, HEAD, HEAD_POSITION, invalidated
@@ -85,7 +85,7 @@ def new_entries(tx: Transaction, found: Arrival) -> list[NewEntry] | None:
 
 
 def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> None:
-    """The same for a text written into a file that had been replaced, whose digest was `was` ("": it was not known).
+    """The same for a text written into a file that had been replaced, whose digest was `was`, or made where none was.
 
     Whatever the file's texts were since, its writer knows nothing of them. What a crash brings back is taken in once.
     """
@@ -94,7 +94,9 @@ def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> 
     if any(base.digest == found.digest for base in known[:since]):
         return
     before = tx.counters.n
-    base, whole = _merge(tx, pipeline, found, candidates(tx, found.topic, found.text, was) if was else [])
+    # Where there never was a file, its writer can have read none.
+    is_first = was == NO_TEXT and since == len(known)
+    base, whole = _merge(tx, pipeline, found, [] if is_first else candidates(tx, found.topic, found.text, was))
     _remember(tx, found, "late", base, (*range(before + 1, tx.counters.n + 1), *whole))
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hiveminddb.daemon.mirror.settling import NO_TEXT, Look
+from hiveminddb.daemon.mirror.bases import NO_TEXT
+from hiveminddb.daemon.mirror.settling import Look
 from hiveminddb.store import vault_state
 from tests.daemon.island import Island, agree, islands, meet
 

@@ -11,10 +11,11 @@ import pytest
 
 from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.entries import Author
+from hiveminddb.daemon.mirror.bases import NO_TEXT
 from hiveminddb.daemon.mirror.filework import Looks
 from hiveminddb.daemon.mirror.mirror import Mirror
 from hiveminddb.daemon.mirror.renaming import PATIENCE
-from hiveminddb.daemon.mirror.settling import NO_TEXT, Look, Settler
+from hiveminddb.daemon.mirror.settling import Look, Settler
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.recall import IndexInUse
 from hiveminddb.daemon.tails import Tails

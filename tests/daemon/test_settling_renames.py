@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.mirror.renaming import Renaming
 from hiveminddb.daemon.mirror.settling import Look
 from hiveminddb.daemon.projection import ENTRY
+from hiveminddb.daemon.retiring import revive
 from hiveminddb.store import outbox
+from hiveminddb.store.transaction import Transaction
 from hiveminddb.vault.files import FileText, Stat, digest_of
+from hiveminddb.vault.held import NOTHING, Late
 from tests.daemon.paper import Paper
 from tests.daemon.test_settling import FILE, paper
 
@@ -275,3 +279,26 @@ async def test_a_file_that_was_removed_before_a_crash_takes_nothing_with_it(tmp_
         assert await it.write(lambda tx: it.settler.settle(tx, Look("notes"))) is None
         it.topic = "archive"
         assert await entries(it) == ["first", "second"]
+
+
+async def test_a_stale_buffer_saved_just_before_a_removed_file_comes_back_is_an_edit_of_it(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        rows = [row.id for row in await it.living()]
+        for id in rows:
+            await it.forget_unseen(id)
+        await it.come_round()
+        assert it.text is None
+
+        def restore(tx: Transaction) -> None:
+            for id in rows:
+                row = tx.memory(id)
+                assert row
+                revive(tx, it.pipeline, row, Author("api"))
+
+        await it.write(restore)
+        todo = await it.write(lambda tx: it.settler.settle(tx, Look("notes")))
+        assert todo and todo.text == FILE
+        late = Late("notes.md", FILE.replace("second", "second, by hand"), NOTHING, "token")
+        await it.write(lambda tx: it.settler.late(tx, late))
+        assert await entries(it) == ["first", "second, by hand"]
