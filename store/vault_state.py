@@ -35,8 +35,7 @@ class VaultBase:
     One that is "late" was written into a file that had been replaced already.
 
     It is what the changes up to `upto` and the `extra` ones make: a person who saved a stale text had not seen what
-    came between. `names` are the topics that the file has been since then, this one the last; its memories stood in
-    the first.
+    came between. `names` are the topics that the file has been since then; its memories stood in the first.
     """
 
     topic: str

@@ -34,12 +34,17 @@ def seen_base(tx: Transaction, known: VaultFile) -> VaultBase:
 
 def seen_text(tx: Transaction, known: VaultFile) -> str:
     """What a file said when it was last seen."""
-    return render(base_entries(tx, seen_base(tx, known)))
+    return base_text(tx, seen_base(tx, known))
 
 
 def former_texts(tx: Transaction, topic: str) -> list[str]:
     """What a topic's file said lately, newest first."""
-    return [render(base_entries(tx, base)) for base in file_bases(tx, topic)[:FORMER]]
+    return [base_text(tx, base) for base in file_bases(tx, topic)[:FORMER]]
+
+
+def base_text(tx: Transaction, base: VaultBase) -> str:
+    """What the file said."""
+    return render(base_entries(tx, base))
 
 
 def base_entries(tx: Transaction, base: VaultBase) -> list[Entry]:

@@ -6,12 +6,11 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from hiveminddb.daemon.mirror.bases import base_entries, former_texts, seen_base, seen_text
+from hiveminddb.daemon.mirror.bases import base_text, former_texts, seen_base, seen_text
 from hiveminddb.daemon.mirror.settling import Look, Settler, begun
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.vault.choosing import render
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
 from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
@@ -100,7 +99,7 @@ class Renaming:
             return Seen(topic, 0, made.digest if made else "", text)
         # Others may have moved its memories away, and its text with them.
         seen = seen_base(tx, known)
-        return Seen(topic, known.inode, seen.digest, text or render(base_entries(tx, seen)))
+        return Seen(topic, known.inode, seen.digest, text or base_text(tx, seen))
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:
@@ -116,7 +115,7 @@ def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:
     made = begun(tx, new.topic)
     if made is None or made.digest == new.digest:
         return made is not None
-    apart = distance(render(base_entries(tx, made)), new.text)
+    apart = distance(base_text(tx, made), new.text)
     known = filter(None, (vault_state.vault_file(tx.connection, topic) for topic in gone))
     return apart < len(new.text) and all(apart <= distance(seen_text(tx, it), new.text) for it in known)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import Author, NewEntry
-from hiveminddb.daemon.mirror.bases import NO_TEXT, base_entries, file_bases, seen_base, seen_text
+from hiveminddb.daemon.mirror.bases import NO_TEXT, base_text, file_bases, seen_base, seen_text
 from hiveminddb.daemon.mirror.candidates import BY_FILE
 from hiveminddb.daemon.mirror.takein import (
     BASES_KEPT,
@@ -28,7 +28,6 @@ from hiveminddb.store import outbox, topic_files, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync.encoding import new_client
-from hiveminddb.vault.choosing import render
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.held import NOTHING, Late
@@ -275,7 +274,7 @@ def _torn(tx: Transaction, known: VaultFile, doubtful: VaultBase | None, text: s
     """Whether the file is an append of ours that a crash cut short."""
     if doubtful is None or digest_of(text.encode()[: known.size]) != known.digest:
         return False
-    return render(base_entries(tx, doubtful)).startswith(text)
+    return base_text(tx, doubtful).startswith(text)
 
 
 def _never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, file: FileText) -> bool:
@@ -283,7 +282,7 @@ def _never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, fi
     if any(base.digest == file.digest for base in file_bases(tx, doubtful.topic)):
         return True
     before = seen_text(tx, known) if known else ""
-    return distance(before, file.text) <= distance(render(base_entries(tx, doubtful)), file.text)
+    return distance(before, file.text) <= distance(base_text(tx, doubtful), file.text)
 
 
 def _done(tx: Transaction, topic: str, n: int) -> None:

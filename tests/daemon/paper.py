@@ -52,6 +52,14 @@ class Paper:
         self._stat = Stat(len(text.encode()), next(self._ticks), 0, 1)
         await self._come_round(Look(self.topic, FileText(text, digest_of(text), self._stat)), crash)
 
+    async def save_and_move_on(self, text: str, others: str) -> FileText:
+        """Somebody writes the file; when the mirror is to write what others wrote into it, it has moved on."""
+        file = FileText(text, digest_of(text), Stat(len(text.encode()), next(self._ticks), 0, 1))
+        todo = await self.write(lambda tx: self.settler.settle(tx, Look(self.topic, file)))
+        assert todo and others in todo.text
+        await self.write(lambda tx: self.settler.unwritten(tx, [todo]))
+        return file
+
     async def remove(self) -> None:
         """Somebody removes the file, and the mirror comes round."""
         self.text = None

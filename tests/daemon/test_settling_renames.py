@@ -114,11 +114,7 @@ async def test_a_save_that_was_taken_in_before_the_file_was_renamed_is_not_taken
         await it.save(FILE)
         await it.add_unseen("from elsewhere")
         saved = FILE.replace("first\n", "first\nby hand\n")
-        file = FileText(saved, digest_of(saved), Stat(len(saved.encode()), 99, 0, 1))
-        todo = await it.write(lambda tx: it.settler.settle(tx, Look("notes", file)))
-        assert todo and "from elsewhere" in todo.text
-        # The file has moved on when what others wrote was to be written into it.
-        await it.write(lambda tx: it.settler.unwritten(tx, [todo]))
+        await it.save_and_move_on(saved, "from elsewhere")
         await it.rename("plan", saved)
         assert await entries(it) == ["first\nby hand", "second", "from elsewhere"]
 
@@ -128,11 +124,7 @@ async def test_a_save_without_what_others_wrote_takes_nothing_from_them_by_two_r
         await it.save(FILE)
         await it.add("from elsewhere")
         saved = FILE.replace("first\n", "first\nby hand\n")
-        file = FileText(saved, digest_of(saved), Stat(len(saved.encode()), 99, 0, 1))
-        todo = await it.write(lambda tx: it.settler.settle(tx, Look("notes", file)))
-        assert todo and "from elsewhere" in todo.text
-        # The file has moved on, and moves on again, when what others wrote was to be written into it.
-        await it.write(lambda tx: it.settler.unwritten(tx, [todo]))
+        file = await it.save_and_move_on(saved, "from elsewhere")
         await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", file))
         it.topic = "between"
         await it.rename("plan", saved + "## 2026-03-03 10:00\n\nby hand\n")
@@ -146,11 +138,8 @@ async def test_what_is_new_in_a_file_renamed_twice_is_not_taken_in_twice(tmp_pat
         saved = FILE + "## 2026-03-03 10:00\n\nby hand\n"
         file = FileText(saved, digest_of(saved), Stat(len(saved.encode()), 99, 0, 1))
         await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", file))
-        todo = await it.write(lambda tx: it.settler.settle(tx, Look("between", file)))
-        assert todo and "from elsewhere" in todo.text
-        # The file has moved on when what others wrote was to be written into it.
-        await it.write(lambda tx: it.settler.unwritten(tx, [todo]))
         it.topic = "between"
+        await it.save_and_move_on(saved, "from elsewhere")
         new = next(row for row in await it.living() if row.content == "by hand")
         await it.edit_unseen(new.id, "by hand, and more")
         await it.rename("plan", saved.replace("first", "FIRST"))
