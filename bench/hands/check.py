@@ -53,11 +53,7 @@ def _settled(world: World, exact: Mapping[str, bytes], shared: set[str]) -> list
 
 def _outside(world: World, exact: Mapping[str, bytes], shared: set[str]) -> Iterator[str]:
     """Files against what was saved, against what the daemon says, and word by word."""
-    files = {
-        str(path.relative_to(world.vault)): path.read_bytes()
-        for path in world.vault.rglob("*")
-        if path.is_file() and ".hivemind" not in path.parts
-    }
+    files = _files(world)
     for name, data in exact.items():
         if files.get(name) != data:
             yield f"{name} is not as it was saved: {difference(data, files.get(name))}"
@@ -67,6 +63,14 @@ def _outside(world: World, exact: Mapping[str, bytes], shared: set[str]) -> Iter
         yield f"{len(held)} replaced files are still held: {held[0].name}"
     yield from _topics(world, files)
     yield from _words(world, files)
+
+
+def _files(world: World) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(world.vault)): path.read_bytes()
+        for path in world.vault.rglob("*")
+        if path.is_file() and ".hivemind" not in path.parts
+    }
 
 
 def _topics(world: World, files: Mapping[str, bytes]) -> Iterator[str]:
@@ -102,7 +106,7 @@ def _words(world: World, files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def _history(world: World) -> Iterator[str]:
-    """Every word the daemon ever showed is in some version; every acknowledged add is as it was, or was removed."""
+    """Every word the daemon ever showed is in some version, or in a file; every acknowledged add is as it was, or was removed."""
     ledger = world.ledger
     versions: set[str] = set()
     living: dict[str, Mapping[str, Any]] = {}
@@ -127,8 +131,10 @@ def _history(world: World) -> Iterator[str]:
             or ledger.strayed.intersection(tokens_in(memory["content"]))
         ):
             yield f"{id} in {memory['topic']} was changed by nobody: {add.content!r} -> {memory['content']!r}"
-    shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions
-    yield from (f"not in any version: {token}" for token in shown)
+    # Front matter is no part of a memory's content.
+    standing = {token for data in _files(world).values() for token in tokens_in(data.decode(errors="replace"))}
+    shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions - standing
+    yield from (f"in no version and no file: {token}" for token in shown)
 
 
 def _memories(world: World) -> Iterator[Mapping[str, Any]]:

@@ -207,8 +207,10 @@ def _histories(crew: Crew, node: Node, chance: random.Random) -> Iterator[str]:
     for id in {change["document"] for change in node.feed} - node.memories.keys():
         history = world.ask("GET", f"/memories/{id}/history")
         versions.update(token for version in history for token in tokens_in(version["new_content"]))
-    shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions
-    yield from (f"not in any version: {token}" for token in sorted(shown))
+    # Front matter is no part of a memory's content.
+    standing = {token for data in node.files.values() for token in tokens_in(data.decode(errors="replace"))}
+    shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions - standing
+    yield from (f"in no version and no file: {token}" for token in sorted(shown))
     changed = [id for id, memory in node.memories.items() if memory["version"] > 1]
     for id in chance.sample(changed, min(HISTORIES, len(changed))):
         told = [other.ask("GET", f"/memories/{id}/history") for other in crew.worlds]
