@@ -52,7 +52,7 @@ def render(entries: Iterable[Entry]) -> str:
 
 
 def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
-    """The index of the base the new text was made from; -1 without bases."""
+    """The index of the base the new text was made from; -1 where it was made from none of them."""
     if not bases:
         return NO_BASE
     if not text.strip(markdown.BLANK):
@@ -67,10 +67,14 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
         # Exactly an older text: somebody went back to it on purpose, unless they cannot have seen the newer one.
         return equal if unread else 0
     fitting = {i: older[i] for i in _stale(bases, text)}
-    if unread and bases[0].by == "mirror" and fitting and not text.startswith(newest):
-        return min(fitting, key=lambda i: (distance(fitting[i], text), i))
+    if unread and bases[0].by == "mirror" and not text.startswith(newest):
+        if fitting:
+            return min(fitting, key=lambda i: (distance(fitting[i], text), i))
+        if not _has_of(newest, text):
+            # Another file: the mirror used a name that was free while somebody was saving under it.
+            return NO_BASE
     # A text that has nothing of an older one, as after an exchange of names, shows by what it lacks that it is another.
-    fitting = {i: known for i, known in fitting.items() if shares_lines(known, text) or kept(known, text) >= MEANT}
+    fitting = {i: known for i, known in fitting.items() if _has_of(known, text)}
     # A text that lacks whole entries or lines is stale, and so is one with other words put into the same line; one that
     # only lacks words may be its author's answer to those.
     unseen = {
@@ -197,6 +201,10 @@ def _are_news(passages: Sequence[str], words: str, known: Mapping[str, str]) -> 
         return False
     before = [f" {' '.join(it.split())} " for it in known.values()]
     return all(f" {it} " in words and not any(f" {it} " in other for other in before) for it in passages)
+
+
+def _has_of(known: str, text: str) -> bool:
+    return shares_lines(known, text) or kept(known, text) >= MEANT
 
 
 def _keeps_old(older: Base, newer: Base, text: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from hiveminddb.vault import markdown
 from hiveminddb.vault.align import Slot, align
-from hiveminddb.vault.choosing import MEANT, Base, Entry, choose, lines_of
+from hiveminddb.vault.choosing import MEANT, NO_BASE, Base, Entry, choose, lines_of
 from hiveminddb.vault.likeness import kept
 from hiveminddb.vault.matching import longest_rising
 
@@ -70,7 +70,7 @@ def plan(present: Sequence[Entry], bases: Sequence[Base], text: str, *, unread: 
     for known in bases:
         text = _unglued(known.entries, text)
     chosen = choose(bases, text, unread=unread)
-    base = bases[chosen].entries if bases else ()
+    base = bases[chosen].entries if chosen != NO_BASE else ()
     lines = lines_of(base)
     return _Planner(present, bases, base, lines).plan(chosen, align(lines, text))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiveminddb.vault.choosing import Base, Entry, choose, render
+from hiveminddb.vault.choosing import NO_BASE, Base, Entry, choose, render
 from hiveminddb.vault.reconcile import plan
 from tests.vault.applied import applied
 
@@ -221,6 +221,18 @@ def test_exactly_an_older_text_changes_nothing_when_nobody_read_the_newer_one() 
     seen, present = file_of(1, 2), file_of(1, 2, 3)
     bases = history(("mirror", seen), ("mirror", present))
     assert plan(present, bases, render(seen), unread=True).changes_nothing
+
+
+def test_another_file_saved_over_one_that_nobody_has_read_yet_removes_nothing_of_it() -> None:
+    present = file_of(1, 2)
+    made = plan(present, history(("mirror", present)), "a note of its own\n", unread=True)
+    assert (made.base, len(made.creates), made.deletes) == (NO_BASE, 1, ())
+
+
+def test_a_copy_saved_over_one_that_nobody_has_read_yet_is_an_edit_of_it() -> None:
+    present = file_of(1, 2)
+    made = plan(present, history(("mirror", present)), render(present[:2]), unread=True)
+    assert (made.base, made.creates, made.deletes) == (0, (), ("day2",))
 
 
 def test_an_append_needs_no_reading() -> None:
