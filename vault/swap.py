@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from hiveminddb.vault.system import Unreadable, Unsupported, translated
 
 __all__ = ["Late", "Swap", "Written"]
 
-_TRIES = 16
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -31,9 +29,10 @@ class Swap:
         self._reading_shows: bool | None = None
 
     def write(self, path: str, text: str, expected: str | None) -> Written:
-        """Put a text in place of the file with digest `expected` (None: of no file), keeping what was really there.
+        """Put a text in place of the file with digest `expected`, keeping what was really there; None: a file is made.
 
-        Raises Unavailable where a file was expected and none is there: somebody has just removed or renamed it.
+        Raises Unavailable where a file was expected and none is there, or none and one is: somebody has just removed
+        it, made it, or given it another name.
         """
         data = _encoded(path, text)
         try:
@@ -49,6 +48,8 @@ class Swap:
                 return Written(placed, self._looked_at(swap, home, kept, token, folder, name) if kept else None)
         except FileNotFoundError as error:
             raise Unavailable(f"vanished while it was to be written: {path!r}", "it is looked at again") from error
+        except FileExistsError as error:
+            raise Unavailable(f"came while it was to be made: {path!r}", "it is looked at again") from error
 
     def append(self, path: str, addition: str, expected: Stat) -> Written | None:
         """Add text to a file that is as expected; None if it is not.
@@ -112,21 +113,13 @@ class Swap:
     def _placed(self, swap: int, held: str, token: Token, folder: int, name: str) -> str | None:
         """Bring the staged text in; the name under which what it replaced is kept, None if there was nothing."""
         try:
-            for _ in range(_TRIES):
-                try:
-                    return self._exchanged(swap, held, token, folder, name)
-                except FileNotFoundError:
-                    if token.expected != NOTHING:
-                        raise
-                try:
-                    system.rename_new(swap, held, folder, name)
-                    return None
-                except FileExistsError:
-                    continue
-            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), name)
+            if token.expected != NOTHING:
+                return self._exchanged(swap, held, token, folder, name)
+            system.rename_new(swap, held, folder, name)
         except OSError:
             os.unlink(held, dir_fd=swap)
             raise
+        return None
 
     def _exchanged(self, swap: int, held: str, token: Token, folder: int, name: str) -> str:
         try:

@@ -106,7 +106,7 @@ def _words(world: World, files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def _history(world: World) -> Iterator[str]:
-    """Every word the daemon ever showed is in some version, or in a file; every acknowledged add is as it was, or was removed."""
+    """Every word that was shown is in some version, or in a file; each acknowledged add is as it was or was removed."""
     ledger = world.ledger
     versions: set[str] = set()
     living: dict[str, Mapping[str, Any]] = {}

@@ -30,7 +30,7 @@ from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync.encoding import new_client
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText, Stat, digest_of
-from hiveminddb.vault.held import NOTHING, Late
+from hiveminddb.vault.held import Late
 from hiveminddb.vault.topics import Topics, topic_of
 
 
@@ -122,9 +122,9 @@ class Settler:
 
     def late(self, tx: Transaction, late: Late) -> None:
         """A text that somebody wrote while the file was being replaced."""
-        topic, was = topic_of(late.path), NO_TEXT if late.was == NOTHING else late.was
-        take_late(tx, self._pipeline, Arrival(topic, late.text, digest_of(late.text), time.time_ns() // 1000), was)
-        tx.mark("mirror", topic, tx.counters.n)
+        found = Arrival(topic_of(late.path), late.text, digest_of(late.text), time.time_ns() // 1000)
+        take_late(tx, self._pipeline, found, late.was)
+        tx.mark("mirror", found.topic, tx.counters.n)
 
     def unwritten(self, tx: Transaction, todos: Iterable[Todo | Addition]) -> None:
         """Texts that never came to be in their files: nobody can have made an edit of them."""

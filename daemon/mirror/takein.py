@@ -85,7 +85,7 @@ def new_entries(tx: Transaction, found: Arrival) -> list[NewEntry] | None:
 
 
 def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> None:
-    """The same for a text written into a file that had been replaced, whose digest was `was`, or made where none was.
+    """The same for a text written into a file that had been replaced, whose digest was `was`.
 
     Whatever the file's texts were since, its writer knows nothing of them. What a crash brings back is taken in once.
     """
@@ -94,7 +94,7 @@ def take_late(tx: Transaction, pipeline: Pipeline, found: Arrival, was: str) -> 
     if any(base.digest == found.digest for base in known[:since]):
         return
     before = tx.counters.n
-    # Where there never was a file, its writer can have read none.
+    # Who wrote into a file that never said anything can have read nothing.
     is_first = was == NO_TEXT and since == len(known)
     base, whole = _merge(tx, pipeline, found, [] if is_first else candidates(tx, found.topic, found.text, was))
     _remember(tx, found, "late", base, (*range(before + 1, tx.counters.n + 1), *whole))

@@ -30,6 +30,7 @@ from hiveminddb.vault import files
 from hiveminddb.vault.files import digest_of
 from hiveminddb.vault.topics import Topics
 from hiveminddb.vault.vault import Vault
+from tests.daemon.interleaved import Interrupted
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +83,11 @@ class Desk:
         return [row.id for row in await self.database.read(lambda db: memories.entries_of(db, topic))]
 
 
+def move(old: Path, new: Path) -> None:
+    if old.exists() and not new.exists():
+        old.rename(new)
+
+
 @asynccontextmanager
 async def desk(folder: Path) -> AsyncIterator[Desk]:
     (folder / "vault").mkdir()
@@ -105,6 +111,34 @@ async def test_a_file_is_looked_at_together_with_what_has_its_former_name(tmp_pa
         (it.vault / "a.md").rename(it.vault / "b.md")
         await it.settle("c")
         assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+
+
+async def test_a_file_that_gets_the_name_that_the_mirror_was_about_to_make_keeps_its_memories(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        (it.vault / "b.md").write_text(SAILING)
+        await it.settle("a", "b")
+        baking, sailing = await it.ids("a"), await it.ids("b")
+        await it.move(baking[0], "c")
+        it.mirror._hands = Interrupted(it.mirror._vault.swap, lambda: move(it.vault / "b.md", it.vault / "c.md"))
+        await it.settle("a", "c")
+        await it.settle("b", "c")
+        await it.settle("b", "c")
+        assert (await it.ids("b"), {*await it.ids("c")}) == ([], {*baking, *sailing})
+        assert (it.vault / "c.md").read_text() in (BAKING + SAILING, SAILING + BAKING)
+
+
+async def test_a_file_saved_while_the_mirror_used_its_name_takes_nothing_away(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        baking = await it.ids("a")
+        await it.move(baking[0], "b")
+        await it.settle("a", "b")
+        # An editor had just taken its own file of that name away, and the mirror did not know of it yet.
+        (it.vault / "b.md").write_text("a note\n")
+        await it.settle("b")
+        assert baking[0] in await it.ids("b") and len(await it.ids("b")) == 2
 
 
 def test_a_file_waits_for_what_has_its_former_name_while_that_is_written(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from hiveminddb.daemon.retiring import revive
 from hiveminddb.store import outbox
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.vault.files import FileText, Stat, digest_of
-from hiveminddb.vault.held import NOTHING, Late
 from tests.daemon.paper import Paper
 from tests.daemon.test_settling import FILE, paper
 
@@ -288,6 +287,6 @@ async def test_a_stale_buffer_saved_just_before_a_removed_file_comes_back_is_an_
         await it.write(restore)
         todo = await it.write(lambda tx: it.settler.settle(tx, Look("notes")))
         assert todo and todo.text == FILE
-        late = Late("notes.md", FILE.replace("second", "second, by hand"), NOTHING, "token")
-        await it.write(lambda tx: it.settler.late(tx, late))
+        await it.write(lambda tx: it.settler.unwritten(tx, [todo]))
+        await it.save(FILE.replace("second", "second, by hand"))
         assert await entries(it) == ["first", "second, by hand"]

@@ -67,11 +67,12 @@ def test_an_edit_that_came_in_between_is_handed_over(root: Path, way: str) -> No
     wait_until(lambda: swap.late() == [] and not kept(root))
 
 
-def test_a_file_where_none_was_expected_is_handed_over(root: Path, way: str) -> None:
+def test_a_file_where_none_was_expected_stays_as_it_is(root: Path, way: str) -> None:
     swap = Swap(root)
     (root / "a.md").write_text("somebody was first")
-    late = swap.write("a.md", "ours", None).displaced
-    assert late and late.text == "somebody was first"
+    with pytest.raises(Unavailable, match="came while it was to be made"):
+        swap.write("a.md", "ours", None)
+    assert text_of(root) == "somebody was first" and not kept(root)
 
 
 def test_a_file_that_was_just_removed_or_renamed_is_not_made_again(root: Path, way: str) -> None:
