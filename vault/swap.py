@@ -65,7 +65,10 @@ class Swap:
                 return None
 
     def remove(self, path: str, expected: str) -> Late | None:
-        """Take a file away; what it held is returned if that is not the expected text."""
+        """Take a file away; what it held is returned if that is not the expected text.
+
+        Raises Unavailable where none is there: somebody has just removed it or given it another name.
+        """
         try:
             with translated(path), self._folders(path) as (swap, home, folder, name):
                 _refuse_irregular(folder, name, path)
@@ -75,8 +78,8 @@ class Swap:
                 os.fsync(folder)
                 os.fsync(swap)
                 return self._looked_at(swap, home, held, token, folder, name)
-        except FileNotFoundError:
-            return None
+        except FileNotFoundError as error:
+            raise Unavailable(f"vanished while it was to be removed: {path!r}", "it is looked at again") from error
 
     def late(self) -> list[Late]:
         """What slow writers put into files we had replaced; call it every second or so.

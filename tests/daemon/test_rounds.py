@@ -128,6 +128,22 @@ async def test_a_file_that_gets_the_name_that_the_mirror_was_about_to_make_keeps
         assert (it.vault / "c.md").read_text() in (BAKING + SAILING, SAILING + BAKING)
 
 
+async def test_a_file_renamed_while_the_mirror_was_about_to_remove_it_is_the_same_file(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING + SAILING)
+        await it.settle("a")
+        ids = await it.ids("a")
+        await it.say(ids[0], BAKING.replace("home", "home and abroad"))
+        for id in ids:
+            await it.move(id, "b")
+        it.mirror._hands = Interrupted(it.mirror._vault.swap, lambda: move(it.vault / "a.md", it.vault / "c.md"))
+        await it.settle("a")
+        await it.settle("a", "b", "c")
+        await it.settle("a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], ids, [])
+        assert (it.vault / "b.md").read_text() == BAKING.replace("home", "home and abroad") + SAILING
+
+
 async def test_a_file_saved_while_the_mirror_used_its_name_takes_nothing_away(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         (it.vault / "a.md").write_text(BAKING)
