@@ -129,6 +129,11 @@ def _most_alike(
             taken.add(found)
 
 
+def are_alike(old: str, new: str) -> bool:
+    """Whether a text may be an edit of an old one, by nothing but what both say."""
+    return _likeness(old, new) > ALIKE
+
+
 def _likeness(old: str, new: str) -> float:
     """0 to 1; a text of some length that a new one has whole is alike, however much was added to it."""
     alike = similarity(old, new)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from hiveminddb.daemon.mirror.bases import base_text, former_texts, seen_base, seen_text
-from hiveminddb.daemon.mirror.settling import Look, Settler, begun
+from hiveminddb.daemon.mirror.settling import Look, Settler, begun, last_base
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
-from hiveminddb.vault.renames import Seen, in_order, moved_on, pair
+from hiveminddb.vault.renames import Seen, are_alike, in_order, moved_on, pair
 
 # Long enough for the two halves of a rename and for an editor that saves by rename on a busy machine: a file that is
 # back after that lacks whatever its author had not seen, as if it had been removed on purpose.
@@ -29,6 +29,8 @@ class Renaming:
         self._settler = settler
         self._since: dict[str, float] = {}
         self._seen: dict[str, Seen] = {}
+        # Where a vanished file was found in the place of another one, that may still show up.
+        self._onto: dict[str, str] = {}
 
     @property
     def waiting(self) -> set[str]:
@@ -45,25 +47,54 @@ class Renaming:
 
         While there are `more` files that nobody could look at yet, a new name may be among them: none is gone.
         """
-        now = time.monotonic()
+        vanished = self._noticed(tx, looks)
+        files = {look.topic: look.file for look in looks if look.file}
+        moved = self._rename(tx, looks, files)
+        self._look_onto(tx, looks)
+        looked_at = {look.topic for look in looks}
+        waiting = {old for old in vanished - moved if more or self._must_wait(old, looked_at)}
+        moved |= self._replace(tx, files, vanished - moved - waiting)
+        for topic in vanished - waiting:
+            self._drop(topic)
+        # A file that another has taken the place of may still show up.
+        later = waiting | {new for old, new in self._onto.items() if new in files or old in waiting}
+        return [look for look in looks if look.topic not in later and look.topic not in moved], sorted(later)
+
+    def _noticed(self, tx: Transaction, looks: Sequence[Look]) -> set[str]:
         vanished = {look.topic for look in looks if _has_vanished(tx, look)}
-        gone = set(vanished)
         for look in looks:
-            if look.topic in gone:
-                self._since.setdefault(look.topic, now)
+            if look.topic in vanished:
+                self._since.setdefault(look.topic, time.monotonic())
             else:
                 self._drop(look.topic)
-        files = {look.topic: look.file for look in looks if look.file}
-        for old, new in self._pairs(tx, looks):
+        return vanished
+
+    def _rename(self, tx: Transaction, looks: Sequence[Look], files: Mapping[str, FileText]) -> set[str]:
+        pairs = self._pairs(tx, looks)
+        for old, new in pairs:
             self._settler.renamed(tx, old, new, files[new])
             self._drop(old)
-            gone.discard(old)
-        later = [topic for topic in gone if more or now - self._since[topic] < PATIENCE * 0.9]
-        for topic in gone.difference(later):
-            self._drop(topic)
-        renamed_away = vanished - gone
-        ready = [look for look in looks if look.topic not in later and look.topic not in renamed_away]
-        return ready, later
+        return {old for old, _ in pairs}
+
+    def _replace(self, tx: Transaction, files: Mapping[str, FileText], due: set[str]) -> set[str]:
+        put = {old: new for old, new in self._onto.items() if old in due}
+        for old, new in put.items():
+            self._settler.replaced(tx, old, new, files[new])
+            self._drop(old)
+        return {*put}
+
+    def _must_wait(self, old: str, looked_at: Set[str]) -> bool:
+        is_new = time.monotonic() - self._since[old] < PATIENCE * 0.9
+        return is_new or (old in self._onto and self._onto[old] not in looked_at)
+
+    def _look_onto(self, tx: Transaction, looks: Sequence[Look]) -> None:
+        """Note which vanished files are where a file was that is unlike them."""
+        found = {look.topic: look.file for look in looks if look.file and self._since}
+        others = [_seen(topic, file) for topic, file in found.items() if _is_another(tx, topic, file)]
+        gone = [self._gone(tx, topic) for topic in self._since] if others else []
+        looked_at = {look.topic for look in looks}
+        before = {old: new for old, new in self._onto.items() if new not in looked_at}
+        self._onto = before | pair(gone, others, partial(former_texts, tx))
 
     def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> list[tuple[str, str]]:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
@@ -85,6 +116,7 @@ class Renaming:
     def _drop(self, topic: str) -> None:
         self._since.pop(topic, None)
         self._seen.pop(topic, None)
+        self._onto.pop(topic, None)
 
     def _gone(self, tx: Transaction, topic: str) -> Seen:
         if topic not in self._seen:
@@ -118,6 +150,14 @@ def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:
     apart = distance(base_text(tx, made), new.text)
     known = filter(None, (vault_state.vault_file(tx.connection, topic) for topic in gone))
     return apart < len(new.text) and all(apart <= distance(seen_text(tx, it), new.text) for it in known)
+
+
+def _is_another(tx: Transaction, topic: str, file: FileText) -> bool:
+    """Whether a file is not the one that was known to have its name, by all that can be seen."""
+    known = vault_state.vault_file(tx.connection, topic)
+    if known is None or known.inode == file.stat.inode:
+        return False
+    return not are_alike(base_text(tx, last_base(tx, known, file)), file.text)
 
 
 def _seen(topic: str, file: FileText) -> Seen:

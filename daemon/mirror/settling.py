@@ -146,7 +146,7 @@ class Settler:
         for row in tx.entries_of(old):
             self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
         known = vault_state.vault_file(tx.connection, old)
-        last = _last_base(tx, known, file) if known else None
+        last = last_base(tx, known, file) if known else None
         # An editor may still hold an older text. A file that gets the old name is another one, whatever it says.
         for base in vault_state.vault_bases(tx.connection, old):
             tx.put_vault_base(replace(base, topic=new), BASES_KEPT)
@@ -161,6 +161,14 @@ class Settler:
         tx.drop_vault_file(old)
         self._topics.discard(old)
         self._topics.add(new)
+
+    def replaced(self, tx: Transaction, old: str, new: str, file: FileText) -> None:
+        """A file, as now found, was put in the place of another, which is gone with what it held."""
+        known = vault_state.vault_file(tx.connection, new)
+        self._gone(tx, new, known, _doubtful(tx, new, known))
+        for base in vault_state.vault_bases(tx.connection, new):
+            tx.drop_vault_base(base)
+        self.renamed(tx, old, new, file)
 
     def _taken(self, tx: Transaction, look: Look) -> VaultFile | None:
         """What is known of the file after its text was taken in."""
@@ -247,7 +255,7 @@ def begun(tx: Transaction, topic: str) -> VaultBase | None:
     return None if vault_state.vault_file(tx.connection, topic) else _doubtful(tx, topic, None)
 
 
-def _last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
+def last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
     """What a file said before it became what it is: as seen, or as a write that was never recorded has left it."""
     doubtful = _doubtful(tx, known.topic, known)
     if doubtful and (doubtful.digest == file.digest or not _never_was(tx, known, doubtful, file)):

@@ -144,6 +144,50 @@ async def test_a_file_renamed_while_the_mirror_was_about_to_remove_it_is_the_sam
         assert (it.vault / "b.md").read_text() == BAKING.replace("home", "home and abroad") + SAILING
 
 
+async def test_a_file_put_in_the_place_of_another_keeps_its_memories_and_ends_those(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        (it.vault / "b.md").write_text(SAILING)
+        await it.settle("a", "b")
+        baking, sailing = await it.ids("a"), await it.ids("b")
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == (baking, sailing)
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == ([], baking)
+        assert (it.vault / "b.md").read_text() == BAKING
+
+
+async def test_a_chain_of_renames_of_which_the_first_is_seen_last_is_one(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        (it.vault / "b.md").write_text(SAILING)
+        await it.settle("a", "b")
+        baking, sailing = await it.ids("a"), await it.ids("b")
+        (it.vault / "b.md").rename(it.vault / "c.md")
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        await it.settle("a", "b")
+        await it.settle("c")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+
+
+async def test_who_waits_for_what_was_in_its_place_is_looked_at_together_with_it(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        (it.vault / "b.md").write_text(SAILING)
+        await it.settle("a", "b")
+        baking = await it.ids("a")
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        await it.settle("a", "b")
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a")
+        assert await it.ids("a") == baking
+        await it.settle("b", "a")
+        assert await it.ids("b") == baking
+
+
 async def test_a_file_saved_while_the_mirror_used_its_name_takes_nothing_away(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         (it.vault / "a.md").write_text(BAKING)
