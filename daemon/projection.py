@@ -44,6 +44,7 @@ def project(
     is_head = fields.get("role") == HEAD
     start, end = markdown.body(text, is_head)
     gone = invalidation(content)
+    created = life.created if fields.get("created_at") is None else int(fields["created_at"])
     return MemoryRow(
         id=document,
         topic=fields["topic"],
@@ -61,8 +62,9 @@ def project(
         metadata=metadata(fields),
         confidence=fields.get("confidence", 1.0),
         source=fields.get("source"),
-        created_at=life.created if fields.get("created_at") is None else int(fields["created_at"]),
-        updated_at=life.updated,
+        created_at=created,
+        # Hybrid time counts milliseconds: nothing was updated before it was created.
+        updated_at=created if created // 1000 == life.updated // 1000 else life.updated,
         valid_from=_time(fields.get("valid_from")),
         valid_until=_time(fields.get("valid_until")),
         invalidated_at=_time(gone.get("at")),
