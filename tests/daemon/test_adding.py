@@ -40,12 +40,6 @@ async def test_everyone_who_adds_at_once_gets_their_own_rows_and_places(tmp_path
                 assert made.counter == answer.counter - place
 
 
-async def test_nothing_is_updated_before_it_is_created(tmp_path: Path) -> None:
-    async with adding(tmp_path) as (it, _):
-        rows = (await it.add([Draft(f"note {n}", topic="t") for n in range(50)])).rows
-        assert all(row.created_at <= row.updated_at for row in rows)
-
-
 async def test_what_is_added_while_others_have_a_say_is_pending(tmp_path: Path) -> None:
     async with adding(tmp_path) as (it, database):
         first = await it.add([Draft("a", topic="t")])
