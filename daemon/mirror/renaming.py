@@ -125,13 +125,12 @@ class Renaming:
 
     def _last_seen(self, tx: Transaction, topic: str) -> Seen:
         known = vault_state.vault_file(tx.connection, topic)
-        text = file_text(tx.entries_of(topic))
         if known is None:
             made = begun(tx, topic)
-            return Seen(topic, 0, made.digest if made else "", text)
-        # Others may have moved its memories away, and its text with them.
+            return Seen(topic, 0, made.digest if made else "", file_text(tx.entries_of(topic)))
+        # Others may have moved its memories away meanwhile, and have moved others to it.
         seen = seen_base(tx, known)
-        return Seen(topic, known.inode, seen.digest, text or base_text(tx, seen))
+        return Seen(topic, known.inode, seen.digest, base_text(tx, seen))
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:

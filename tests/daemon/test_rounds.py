@@ -188,6 +188,29 @@ async def test_who_waits_for_what_was_in_its_place_is_looked_at_together_with_it
         assert await it.ids("b") == baking
 
 
+async def test_a_file_that_moved_on_is_found_by_what_it_said_whatever_others_have_in_its_place(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        texts = {
+            "a": "how bread is baked at home, in an oven that was heated for an hour\n",
+            "b": "which wind carries a boat to sea\n",
+            "c": "who sings in the morning\n",
+        }
+        for topic, text in texts.items():
+            (it.vault / f"{topic}.md").write_text(text)
+        await it.settle(*texts)
+        known = [id for topic in texts for id in await it.ids(topic)]
+        for topic, to in (("a", "z"), ("c", "a")):
+            for id in await it.ids(topic):
+                await it.move(id, to)
+        (it.vault / "n.md").write_text(texts["a"].replace("home", "home, and at the mill"))
+        (it.vault / "b.md").replace(it.vault / "a.md")
+        for _ in range(3):
+            await it.settle("a", "b", "c", "n", "z")
+        found = [id for topic in ("a", "b", "c", "n", "z") for id in await it.ids(topic)]
+        assert sorted(found) == sorted(known)
+        assert (it.vault / "z.md").read_text() == texts["a"].replace("home", "home, and at the mill")
+
+
 async def test_a_file_saved_while_the_mirror_used_its_name_takes_nothing_away(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         (it.vault / "a.md").write_text(BAKING)
