@@ -50,14 +50,15 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
     Each of `replaced` is a file as it was known and what has its name now. An editor that keeps the file as it was
     under another name, and writes what was made of it, has renamed nothing.
     """
-    taken = {old.inode: (old, now) for old, now in replaced}
+    taken = {old.inode: (old, now) for old, now in replaced if old.inode}
+    nameless = [(old, now) for old, now in replaced if not old.inode]
     others = {old.inode for old in gone} | taken.keys()
     found: list[Seen] = []
     for place in new:
         while (link := taken.pop(place.inode, None)) and _has_moved(*link, place, others):
             old, place = link
             found.append(old)
-    return [*found, *_moved_by_text(list(taken.values()), new)]
+    return [*found, *_moved_by_text([*taken.values(), *nameless], new)]
 
 
 def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], new: Sequence[Seen]) -> list[Seen]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from hiveminddb.daemon.mirror.bases import base_text, former_texts, seen_base, seen_text
-from hiveminddb.daemon.mirror.settling import Look, Settler, begun, last_base
+from hiveminddb.daemon.mirror.settling import Look, Settler, begun, last_base, may_be_removed
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
@@ -102,16 +102,11 @@ class Renaming:
         new = [it for it in arrived.values() if known[it.topic] is None and not _is_ours(tx, it, self._since)]
         if not new:
             return []
-        replaced = [
-            (self._last_seen(tx, topic), arrived[topic])
-            for topic, file in known.items()
-            if file and file.inode != arrived[topic].inode
-        ]
+        replaced = [(self._last_seen(tx, topic), it) for topic, it in arrived.items() if _had_another(tx, it, new)]
         gone = [self._gone(tx, topic) for topic in self._since]
         moved = moved_on(replaced, gone, new)
-        return in_order(
-            pair([*gone, *moved], [*new, *(arrived[old.topic] for old in moved)], partial(former_texts, tx))
-        )
+        places = {it.topic: it for it in (*new, *(arrived[old.topic] for old in moved))}
+        return in_order(pair([*gone, *moved], list(places.values()), partial(former_texts, tx)))
 
     def _drop(self, topic: str) -> None:
         self._since.pop(topic, None)
@@ -125,12 +120,13 @@ class Renaming:
 
     def _last_seen(self, tx: Transaction, topic: str) -> Seen:
         known = vault_state.vault_file(tx.connection, topic)
-        if known is None:
-            made = begun(tx, topic)
-            return Seen(topic, 0, made.digest if made else "", file_text(tx.entries_of(topic)))
+        last = seen_base(tx, known) if known else begun(tx, topic)
+        if last is None:
+            return Seen(topic, 0, "", file_text(tx.entries_of(topic)))
+        # The number of a file that the mirror has removed is used again, soonest by the mirror.
+        inode = known.inode if known and not may_be_removed(tx, known) else 0
         # Others may have moved its memories away meanwhile, and have moved others to it.
-        seen = seen_base(tx, known)
-        return Seen(topic, known.inode, seen.digest, base_text(tx, seen))
+        return Seen(topic, inode, last.digest, base_text(tx, last))
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:
@@ -149,6 +145,12 @@ def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:
     apart = distance(base_text(tx, made), new.text)
     known = filter(None, (vault_state.vault_file(tx.connection, topic) for topic in gone))
     return apart < len(new.text) and all(apart <= distance(seen_text(tx, it), new.text) for it in known)
+
+
+def _had_another(tx: Transaction, now: Seen, new: Sequence[Seen]) -> bool:
+    """Whether another file may have had this one's name: known, or made by the mirror and not recorded."""
+    known = vault_state.vault_file(tx.connection, now.topic)
+    return known.inode != now.inode if known else now in new and begun(tx, now.topic) is not None
 
 
 def _is_another(tx: Transaction, topic: str, file: FileText) -> bool:

@@ -255,6 +255,12 @@ def begun(tx: Transaction, topic: str) -> VaultBase | None:
     return None if vault_state.vault_file(tx.connection, topic) else _doubtful(tx, topic, None)
 
 
+def may_be_removed(tx: Transaction, known: VaultFile) -> bool:
+    """Whether the mirror began to remove a file, and it is not known whether it has."""
+    doubtful = _doubtful(tx, known.topic, known)
+    return doubtful is not None and doubtful.digest == NO_TEXT
+
+
 def last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
     """What a file said before it became what it is: as seen, or as a write that was never recorded has left it."""
     doubtful = _doubtful(tx, known.topic, known)

@@ -211,6 +211,28 @@ async def test_a_file_that_moved_on_is_found_by_what_it_said_whatever_others_hav
         assert (it.vault / "z.md").read_text() == texts["a"].replace("home", "home, and at the mill")
 
 
+async def test_a_file_that_the_mirror_has_made_unrecorded_is_found_where_it_moved_on_to(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        bread = "how bread is baked at home, in an oven that was heated for an hour\n"
+        (it.vault / "old.md").write_text(bread)
+        (it.vault / "a.md").write_text("which wind carries a boat to sea\n")
+        await it.settle("old", "a")
+        (baking,), (sailing,) = await it.ids("old"), await it.ids("a")
+        grown = bread + "and who eats it in the morning, and who in the evening when all have come home\n"
+        await it.say(baking, grown)
+        await it.move(baking, "b")
+        # As a kill leaves it that comes after old.md was removed and b.md was made, and before both are recorded.
+        await it.database.write(lambda tx: it.going(tx, "old"))
+        await it.database.write(lambda tx: it.begun(tx, "b", grown))
+        (it.vault / "old.md").unlink()
+        (it.vault / "c.md").write_text(grown.replace("oven", "stone oven"))
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        for _ in range(3):
+            await it.settle("old", "a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], [sailing], [baking])
+        assert (it.vault / "c.md").read_text() == grown.replace("oven", "stone oven")
+
+
 async def test_a_file_saved_while_the_mirror_used_its_name_takes_nothing_away(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         (it.vault / "a.md").write_text(BAKING)
