@@ -49,7 +49,7 @@ class Renaming:
         """
         vanished = self._noticed(tx, looks)
         files = {look.topic: look.file for look in looks if look.file}
-        moved = self._rename(tx, looks, files)
+        moved = self._rename(tx, looks, files) & vanished
         self._look_onto(tx, looks)
         looked_at = {look.topic for look in looks}
         waiting = {old for old in vanished - moved if more or self._must_wait(old, looked_at)}

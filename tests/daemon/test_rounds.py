@@ -79,6 +79,10 @@ class Desk:
 
         await self.database.write(change)
 
+    async def text(self, topic: str) -> str:
+        rows = await self.database.read(lambda db: memories.entries_of(db, topic))
+        return "".join(row.text for row in rows)
+
     async def ids(self, topic: str) -> list[str]:
         return [row.id for row in await self.database.read(lambda db: memories.entries_of(db, topic))]
 
@@ -109,8 +113,11 @@ async def test_a_file_is_looked_at_together_with_what_has_its_former_name(tmp_pa
         baking, sailing = await it.ids("a"), await it.ids("b")
         (it.vault / "b.md").rename(it.vault / "c.md")
         (it.vault / "a.md").rename(it.vault / "b.md")
+        with (it.vault / "b.md").open("a") as file:
+            file.write("and at the mill\n")
         await it.settle("c")
         assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+        assert await it.text("b") == BAKING + "and at the mill\n"
 
 
 async def test_a_file_that_gets_the_name_that_the_mirror_was_about_to_make_keeps_its_memories(tmp_path: Path) -> None:
