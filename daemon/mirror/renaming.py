@@ -84,8 +84,9 @@ class Renaming:
         return {*put}
 
     def _must_wait(self, old: str, looked_at: Set[str]) -> bool:
-        is_new = time.monotonic() - self._since[old] < PATIENCE * 0.9
-        return is_new or (old in self._onto and self._onto[old] not in looked_at)
+        is_apart = old in self._onto and self._onto[old] not in looked_at
+        # What it was put onto may have become a file that nobody can read.
+        return time.monotonic() - self._since[old] < PATIENCE * (10 if is_apart else 0.9)
 
     def _look_onto(self, tx: Transaction, looks: Sequence[Look]) -> None:
         """Note which vanished files are where a file was that is unlike them."""
