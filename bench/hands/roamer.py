@@ -16,7 +16,6 @@ from bench.saving import WAYS
 ROOM = "roaming"
 FRONT_MATTER = ["---", "tags: [a, b]", "---"]
 FOLDERS = ("", "notes", "work/deep", "ünï")
-NUMBERS = 30
 
 
 class Roamer(Hand):
@@ -25,6 +24,9 @@ class Roamer(Hand):
     A name that is free here may just be taken elsewhere, and a file be saved under a name that it has lost elsewhere:
     there may be two of it then, but never none.
     """
+
+    # How many names there are of a kind in a folder.
+    numbers = 30
 
     def __init__(self, world: World, chance: random.Random) -> None:
         super().__init__(world, chance)
@@ -96,7 +98,7 @@ class Roamer(Hand):
 
     def _rename_folder(self) -> None:
         folders = [it for it in self._room.iterdir() if it.is_dir()]
-        to = self._room / f"folder {self.chance.randrange(NUMBERS)}"
+        to = self._room / f"folder {self.chance.randrange(self.numbers)}"
         if not folders or to.exists() or self.chance.random() < 0.8:
             return
         folder = self.chance.choice(folders)
@@ -127,7 +129,7 @@ class Roamer(Hand):
     def _free(self, name: str) -> Path:
         folder = self._room / self.chance.choice(FOLDERS)
         taken = {path for path in self._files() if path.parent == folder}
-        free = (folder / f"{name} {number}.md" for number in range(self.chance.randrange(NUMBERS), 10**6))
+        free = (folder / f"{name} {number}.md" for number in range(self.chance.randrange(self.numbers), 10**6))
         return next(path for path in free if path not in taken)
 
     def _wrote(self, path: Path, text: str, how: str) -> None:

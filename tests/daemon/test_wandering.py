@@ -36,3 +36,9 @@ def test_so_they_do_when_callers_of_the_api_change_and_move_the_same_memories(tm
 def test_so_they_do_when_mirrors_are_dead_or_cut_off_for_long(tmp_path: Path, seed: int) -> None:
     found, ledger = life(tmp_path, seed, nodes=3, steps=700, apart=True)
     assert not found, "\n".join([*found, *ledger.journal])
+
+
+@pytest.mark.parametrize("seed", [53, 164])
+def test_so_they_do_when_names_are_used_again_and_again(tmp_path: Path, seed: int) -> None:
+    found, ledger = life(tmp_path, seed, nodes=3, steps=700, apart=True, moving=True)
+    assert not found, "\n".join([*found, *ledger.journal])

@@ -53,12 +53,11 @@ ALL = 1 << 40
 class Daemon:
     """Mirrors some of what there is to mirror, hears of others, and dies, until the people are done."""
 
-    def __init__(self, world: World, chance: random.Random, baton: Baton, name: str, apart: bool) -> None:
-        self.world, self.name, self._apart = world, name, apart
-        self._chance, self._baton = chance, baton
+    def __init__(self, person: Walker, baton: Baton, name: str, apart: bool) -> None:
+        self.person, self.world, self.name, self._apart = person, person.world, name, apart
+        self._chance, self._baton = person.chance, baton
         self.others: list[Daemon] = []
         self._alive: tuple[asyncio.AbstractEventLoop, Database, Pipeline, Topics] | None = None
-        self.person = Walker(world, chance, baton, f"person {name}")
 
     @property
     def path(self) -> Path:
@@ -216,6 +215,17 @@ class Walker(Roamer):
                 self._baton.step(self._name)
 
 
+class Mover(Walker):
+    """One who mostly gives files other names, and uses few, so that others still mean the file before by them."""
+
+    numbers = 6
+
+    def work(self) -> None:
+        self._create()
+        works = (self._append, self._edit, self._edit, self._edit, self._create, self._rename_folder, self._remove)
+        self.run(*works, *[self._rename] * 5)
+
+
 class Caller(Hand):
     """Adds, changes, moves, forgets and restores what anybody has made, through the API of one node."""
 
@@ -306,9 +316,20 @@ class Caller(Hand):
 
 
 def life(
-    folder: Path, seed: int, nodes: int = 2, steps: int = 1500, api: bool = False, apart: bool = False
+    folder: Path,
+    seed: int,
+    nodes: int = 2,
+    steps: int = 1500,
+    *,
+    api: bool = False,
+    apart: bool = False,
+    moving: bool = False,
 ) -> tuple[list[str], Ledger]:
-    """What is wrong at the end of a life of so many folders; `apart` with daemons dead or cut off for long."""
+    """What is wrong at the end of a life of so many folders.
+
+    `api`: with callers of the API; `apart`: with daemons dead or cut off for long; `moving`: most that people do is
+    to give files other names, of which there are few.
+    """
     chance, baton, ledger = random.Random(seed), Baton(random.Random(seed + 1)), Ledger()
 
     def own() -> random.Random:
@@ -320,7 +341,8 @@ def life(
             (folder / name / part).mkdir(parents=True)
         home = folder / name
         world = World(home / "vault", home / "data", home / "outside", ledger, threading.Event(), {})
-        daemons.append(Daemon(world, own(), baton, name, apart))
+        person = (Mover if moving else Walker)(world, own(), baton, f"person {name}")
+        daemons.append(Daemon(person, baton, name, apart))
         works[name] = daemons[-1].work
         # Two people here would overwrite each other's words before any mirror could have seen them.
         works[f"person {name}"] = daemons[-1].person.work
