@@ -66,11 +66,14 @@ def _worked(threads: Sequence[threading.Thread], stop: threading.Event, seconds:
     for thread in threads:
         thread.start()
     end = time.monotonic() + seconds
-    while time.monotonic() < end and all(thread.is_alive() for thread in threads):
-        time.sleep(0.1)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        while time.monotonic() < end and all(thread.is_alive() for thread in threads):
+            time.sleep(0.1)
+    finally:
+        # Also where somebody ends it early: hands without machines would go on for ever.
+        stop.set()
+        for thread in threads:
+            thread.join()
     return failures
 
 
