@@ -149,6 +149,9 @@ def _stale(bases: Sequence[Base], text: str) -> list[int]:
     shown = Shown(text)
     fitting, following = [], bases[0]
     for i in range(1, len(bases)):
+        if bases[i - 1].by == "disk" and not bases[i - 1].entries:
+            # The file was removed here: whoever saves it after that wants all that it says.
+            break
         for entry in bases[i - 1].entries:
             newer[entry.document].add(entry.text)
         is_late = bases[i].by == "late"

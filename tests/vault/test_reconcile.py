@@ -223,6 +223,21 @@ def test_exactly_an_older_text_changes_nothing_when_nobody_read_the_newer_one() 
     assert plan(present, bases, render(seen), unread=True).changes_nothing
 
 
+def test_a_file_saved_again_after_it_was_removed_brings_all_that_it_says_back() -> None:
+    seen, grown = file_of(1, 2), file_of(1, 2, 3)
+    bases = history(("mirror", seen), ("mirror", grown), ("disk", []))
+    made = plan([], bases, render(seen) + "and more\n")
+    assert made.base == 0 and [create.revives for create in made.creates] == ["head", "day1", None]
+
+
+def test_so_does_one_saved_over_what_others_have_put_there_since() -> None:
+    seen, grown = file_of(1, 2), file_of(1, 2, 3)
+    present = [Entry("day9", entry(9, "from an agent"))]
+    bases = history(("mirror", seen), ("mirror", grown), ("disk", []), ("mirror", present))
+    made = plan(present, bases, render(seen) + "and more\n")
+    assert [create.revives for create in made.creates] == ["head", "day1", None] and not made.deletes
+
+
 def test_another_file_saved_over_one_that_nobody_has_read_yet_removes_nothing_of_it() -> None:
     present = file_of(1, 2)
     made = plan(present, history(("mirror", present)), "a note of its own\n", unread=True)
