@@ -120,6 +120,7 @@ def main() -> int:
         finally:
             if found:
                 keep_files(made)
+                (folder / "found.txt").write_text("\n".join(found))
     for line in found[:SHOWN]:
         print(f"  {line}")
     print(f"seed {options.seed}: {'all is well' if not found else f'{len(found)} things are wrong, see {folder}'}")
