@@ -85,6 +85,8 @@ def test_a_daemon_killed_while_it_gave_up_deciding_alone_decides_again(place: Pl
     kill(place)
     # As a kill between giving up and the step that tells of it leaves the database.
     with apsw.Connection(str(place.data / "hivemind.db")) as database:
+        # The system gives back the locks of a killed process when it comes to it.
+        database.set_busy_timeout(60_000)
         assert dict(database.execute("SELECT key, value FROM meta WHERE key IN ('swarm.sole', 'order.alone')")) == {
             "swarm.sole": "1",
             "order.alone": "1",
