@@ -53,7 +53,7 @@ def _settled(world: World, exact: Mapping[str, bytes], shared: set[str]) -> list
 
 def _outside(world: World, exact: Mapping[str, bytes], shared: set[str]) -> Iterator[str]:
     """Files against what was saved, against what the daemon says, and word by word."""
-    files = _files(world)
+    files = files_of(world)
     for name, data in exact.items():
         if files.get(name) != data:
             yield f"{name} is not as it was saved: {difference(data, files.get(name))}"
@@ -65,12 +65,18 @@ def _outside(world: World, exact: Mapping[str, bytes], shared: set[str]) -> Iter
     yield from _words(world, files)
 
 
-def _files(world: World) -> dict[str, bytes]:
+def files_of(world: World) -> dict[str, bytes]:
+    """Every file of a vault but the daemon's own, by its path there."""
     return {
         str(path.relative_to(world.vault)): path.read_bytes()
         for path in world.vault.rglob("*")
         if path.is_file() and ".hivemind" not in path.parts
     }
+
+
+def words_of(files: Mapping[str, bytes]) -> set[str]:
+    """The unique words that stand in some file."""
+    return {token for data in files.values() for token in tokens_in(data.decode(errors="replace"))}
 
 
 def _topics(world: World, files: Mapping[str, bytes]) -> Iterator[str]:
@@ -132,8 +138,7 @@ def _history(world: World) -> Iterator[str]:
         ):
             yield f"{id} in {memory['topic']} was changed by nobody: {add.content!r} -> {memory['content']!r}"
     # Front matter is no part of a memory's content.
-    standing = {token for data in _files(world).values() for token in tokens_in(data.decode(errors="replace"))}
-    shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions - standing
+    shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions - words_of(files_of(world))
     yield from (f"in no version and no file: {token}" for token in shown)
 
 

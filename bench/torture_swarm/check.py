@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.hands.check import difference
+from bench.hands.check import difference, files_of, words_of
 from bench.hands.ledger import tokens_in
 from bench.hands.world import Down, Refused, quoted
 from bench.lab.swarm import consensus_of, settle
@@ -59,13 +59,8 @@ def check(crew: Crew, exact: Mapping[str, bytes], chance: random.Random) -> list
 def told_by(world: MachineWorld) -> Node:
     topics = {topic["topic"]: topic for topic in world.ask("GET", "/topics")}
     texts = {name: world.ask("GET", f"/topics/{quoted(name)}")["text"] for name in topics}
-    files = {
-        path.relative_to(world.vault).as_posix(): path.read_bytes()
-        for path in world.vault.rglob("*")
-        if path.is_file() and ".hivemind" not in path.parts
-    }
     memories = {memory["id"]: memory for memory in memories_of(world)}
-    return Node(world.machine.name, memories, topics, texts, files, list(feed_of(world)))
+    return Node(world.machine.name, memories, topics, texts, files_of(world), list(feed_of(world)))
 
 
 def feed_of(world: MachineWorld) -> Iterator[Mapping[str, Any]]:
@@ -208,8 +203,7 @@ def _histories(crew: Crew, node: Node, chance: random.Random) -> Iterator[str]:
         history = world.ask("GET", f"/memories/{id}/history")
         versions.update(token for version in history for token in tokens_in(version["new_content"]))
     # Front matter is no part of a memory's content.
-    standing = {token for data in node.files.values() for token in tokens_in(data.decode(errors="replace"))}
-    shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions - standing
+    shown = (ledger.seen | ledger.expected().keys()) - ledger.maybe - versions - words_of(node.files)
     yield from (f"in no version and no file: {token}" for token in sorted(shown))
     changed = [id for id, memory in node.memories.items() if memory["version"] > 1]
     for id in chance.sample(changed, min(HISTORIES, len(changed))):

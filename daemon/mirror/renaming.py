@@ -50,8 +50,8 @@ class Renaming:
         vanished = self._noticed(tx, looks)
         files = {look.topic: look.file for look in looks if look.file}
         moved = self._rename(tx, looks, files) & vanished
-        self._look_onto(tx, looks)
         looked_at = {look.topic for look in looks}
+        self._look_onto(tx, files, looked_at)
         waiting = {old for old in vanished - moved if more or self._must_wait(old, looked_at)}
         moved |= self._replace(tx, files, vanished - moved - waiting)
         for topic in vanished - waiting:
@@ -88,12 +88,11 @@ class Renaming:
         # What it was put onto may have become a file that nobody can read.
         return time.monotonic() - self._since[old] < PATIENCE * (10 if is_apart else 0.9)
 
-    def _look_onto(self, tx: Transaction, looks: Sequence[Look]) -> None:
+    def _look_onto(self, tx: Transaction, files: Mapping[str, FileText], looked_at: Set[str]) -> None:
         """Note which vanished files are where a file was that is unlike them."""
-        found = {look.topic: look.file for look in looks if look.file and self._since}
-        others = [_seen(topic, file) for topic, file in found.items() if _is_another(tx, topic, file)]
+        found = files.items() if self._since else ()
+        others = [_seen(topic, file) for topic, file in found if _is_another(tx, topic, file)]
         gone = [self._gone(tx, topic) for topic in self._since] if others else []
-        looked_at = {look.topic for look in looks}
         before = {old: new for old, new in self._onto.items() if new not in looked_at}
         self._onto = before | pair(gone, others, partial(former_texts, tx))
 

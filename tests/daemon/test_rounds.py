@@ -47,6 +47,13 @@ class Desk:
     database: Database
     pipeline: Pipeline
 
+    async def two_notes(self) -> tuple[list[str], list[str]]:
+        """A note in a.md and one in b.md, settled: the ids of their memories."""
+        (self.vault / "a.md").write_text(BAKING)
+        (self.vault / "b.md").write_text(SAILING)
+        await self.settle("a", "b")
+        return await self.ids("a"), await self.ids("b")
+
     async def settle(self, *topics: str) -> None:
         await self.mirror._settle(topics)
 
@@ -107,10 +114,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
 
 async def test_a_file_is_looked_at_together_with_what_has_its_former_name(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("a", "b")
-        baking, sailing = await it.ids("a"), await it.ids("b")
+        baking, sailing = await it.two_notes()
         (it.vault / "b.md").rename(it.vault / "c.md")
         (it.vault / "a.md").rename(it.vault / "b.md")
         with (it.vault / "b.md").open("a") as file:
@@ -122,10 +126,7 @@ async def test_a_file_is_looked_at_together_with_what_has_its_former_name(tmp_pa
 
 async def test_a_file_that_gets_the_name_that_the_mirror_was_about_to_make_keeps_its_memories(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("a", "b")
-        baking, sailing = await it.ids("a"), await it.ids("b")
+        baking, sailing = await it.two_notes()
         await it.move(baking[0], "c")
         it.mirror._hands = Interrupted(it.mirror._vault.swap, lambda: move(it.vault / "b.md", it.vault / "c.md"))
         await it.settle("a", "c")
@@ -153,10 +154,7 @@ async def test_a_file_renamed_while_the_mirror_was_about_to_remove_it_is_the_sam
 
 async def test_a_file_put_in_the_place_of_another_keeps_its_memories_and_ends_those(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("a", "b")
-        baking, sailing = await it.ids("a"), await it.ids("b")
+        baking, sailing = await it.two_notes()
         (it.vault / "a.md").replace(it.vault / "b.md")
         await it.settle("a", "b")
         assert (await it.ids("a"), await it.ids("b")) == (baking, sailing)
@@ -168,10 +166,7 @@ async def test_a_file_put_in_the_place_of_another_keeps_its_memories_and_ends_th
 
 async def test_a_chain_of_renames_of_which_the_first_is_seen_last_is_one(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("a", "b")
-        baking, sailing = await it.ids("a"), await it.ids("b")
+        baking, sailing = await it.two_notes()
         (it.vault / "b.md").rename(it.vault / "c.md")
         (it.vault / "a.md").rename(it.vault / "b.md")
         await it.settle("a", "b")
@@ -182,10 +177,7 @@ async def test_a_chain_of_renames_of_which_the_first_is_seen_last_is_one(tmp_pat
 
 async def test_who_waits_for_what_was_in_its_place_is_looked_at_together_with_it(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SAILING)
-        await it.settle("a", "b")
-        baking = await it.ids("a")
+        baking, _ = await it.two_notes()
         (it.vault / "a.md").replace(it.vault / "b.md")
         await it.settle("a", "b")
         it.mirror._renaming._since["a"] -= PATIENCE
