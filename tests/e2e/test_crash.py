@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from contextlib import closing
 
 import apsw
 
@@ -18,12 +19,17 @@ from tests.waiting import wait_until
 def kill(place: Place) -> None:
     pid = json.loads((place.data / "daemon.json").read_bytes())["pid"]
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}") or _is_zombie(pid))
+    wait_until(lambda: _has_ended(pid))
 
 
-def _is_zombie(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+def _has_ended(pid: int) -> bool:
+    """All its threads have ended: until then some of its locks are held, although its first thread is a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            state = file.read().rsplit(")", 1)[1].split()[0]
+        return state == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def add_until_it_dies(place: Place, writer: int, acknowledged: list[str]) -> None:
@@ -84,14 +90,16 @@ def test_a_daemon_killed_while_it_gave_up_deciding_alone_decides_again(place: Pl
     mind.add("before", topic="notes")
     kill(place)
     # As a kill between giving up and the step that tells of it leaves the database.
-    with apsw.Connection(str(place.data / "hivemind.db")) as database:
-        # The system gives back the locks of a killed process when it comes to it.
+    with closing(apsw.Connection(str(place.data / "hivemind.db"))) as database:
+        # The system gives back the locks of a killed process when its last thread has ended; only who holds none waits.
         database.set_busy_timeout(60_000)
+        database.execute("BEGIN IMMEDIATE")
         assert dict(database.execute("SELECT key, value FROM meta WHERE key IN ('swarm.sole', 'order.alone')")) == {
             "swarm.sole": "1",
             "order.alone": "1",
         }
         database.execute("UPDATE meta SET value = '' WHERE key = 'swarm.sole'")
+        database.execute("COMMIT")
     place.hmd("up")
     assert mind.add("after", topic="notes", ack="quorum").content == "after"
     assert [change.seq for change in mind.changes()][:2] == [1, 2]
