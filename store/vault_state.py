@@ -100,6 +100,17 @@ def removals(connection: apsw.Connection, digest: str) -> list[str]:
     return [topic for (topic,) in rows]
 
 
+def makings(connection: apsw.Connection, digest: str) -> list[str]:
+    """Topics whose file the mirror began to make and has not recorded; of that digest is what is to be removed."""
+    rows = connection.execute(
+        "SELECT m.topic FROM to_mirror m JOIN vault_bases b ON b.topic = m.topic"
+        " WHERE b.by = 'mirror' AND b.digest <> ? AND b.n = (SELECT max(n) FROM vault_bases WHERE topic = m.topic)"
+        " AND NOT EXISTS (SELECT 1 FROM vault_files WHERE topic = m.topic)",
+        (digest,),
+    )
+    return [topic for (topic,) in rows]
+
+
 def count_files(connection: apsw.Connection) -> int:
     """How many files agree with their documents, or did when last looked at."""
     return int(connection.execute("SELECT count(*) FROM vault_files").get)

@@ -17,7 +17,7 @@ TELLING = 64
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file as it was last known, or as it has just been found."""
+    """A file as it was last known, or as it has just been found; inode 0 where that is not known."""
 
     topic: str
     inode: int
@@ -30,16 +30,23 @@ def pair(
 ) -> dict[str, str]:
     """Old topic to new topic: by inode, then by equal text, then by likeness; each file at most once.
 
-    `former` gives the texts that a file had before its last one: somebody may have saved over that, and not seen it.
+    One of the gone may be there several times, as each of what it may last have been. `former` gives the texts that a
+    file had before its last one: somebody may have saved over that, and not seen it.
     """
     pairs: dict[str, str] = {}
 
     def fits(old: Seen, found: Seen) -> bool:
         return _related(old, found) or any(similarity(it, found.text) > ALIKE / 2 for it in former(old.topic))
 
+    def text(file: Seen) -> Hashable:
+        return file.digest if file.text.strip() else None
+
+    _equal(pairs, gone, new, lambda file: (file.inode, file.digest) if file.inode else None)
+    # What has no number of its own would be taken for others that have got its former one.
+    _equal(pairs, [old for old in gone if not old.inode], new, text)
     # Inodes are used again: a new file with an old number and an unrelated text is a new file.
     _equal(pairs, gone, new, lambda file: file.inode or None, fits)
-    _equal(pairs, gone, new, lambda file: file.digest if file.text.strip() else None)
+    _equal(pairs, gone, new, text)
     _most_alike(pairs, gone, new, former)
     return pairs
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -139,13 +139,15 @@ class Mirror:
         known = {file.topic: file for file in await self._database.read(vault_state.vault_files)}
         # Files that this mirror was about to remove when it was killed are missed by nobody.
         going = await self._database.read(partial(vault_state.removals, digest=NO_TEXT))
+        made = await self._database.read(partial(vault_state.makings, digest=NO_TEXT))
         found = await self._on_thread(partial(self._vault.scan, list(known), going))
         self._rescan_at = time.monotonic() + RESCAN_SECONDS
         if self.stopped:
             log.warning("vault stopped reason=%s", self.stopped)
             return
         await self._database.write(lambda tx: tx.set_meta(VAULT_ID, self._vault.identity))
-        self._agenda.add(topic for topic in known if topic not in found)
+        # Before the new files, of which any may be one of these.
+        self._agenda.add(topic for topic in (*known, *made) if topic not in found)
         self._agenda.add(topic for topic, stat in found.items() if not same(known.get(topic), stat))
         # What stood in a refused file's place may be gone, and with it the only thing there was to see.
         self._agenda.add(list(self._hands.refused))
@@ -181,11 +183,7 @@ class Mirror:
             settled = await self._database.write(lambda tx: self._settler.settle_new(tx, ready))
             ready = [look for look in ready if look.topic not in settled]
         if writing := [todo for todo in await self._todos(ready) if todo is not None]:
-            outcomes, failed = await self._on_thread(partial(self._hands.write, writing))
-            await self._take_late()
-            await self._database.write(partial(self._record, outcomes, failed))
-            await self._forget([outcome.displaced for outcome in outcomes if outcome.displaced is not None])
-            self._agenda.add((todo.topic for todo in failed), FAILED_SECONDS)
+            await _to_the_end(self._write(writing))
 
     async def _look(self, topics: Sequence[str]) -> tuple[Looks, dict[str, VaultFile]]:
         """Each topic's file, and whatever has the names now under which these files were last known."""
@@ -215,6 +213,13 @@ class Mirror:
             self._hands.refused[look.topic] = f"cannot be taken in: {todo}"
             self._agenda.add([look.topic], FAILED_SECONDS)
         return found
+
+    async def _write(self, todos: Sequence[Todo]) -> None:
+        outcomes, failed = await self._on_thread(partial(self._hands.write, todos))
+        await self._take_late()
+        await self._database.write(partial(self._record, outcomes, failed))
+        await self._forget([outcome.displaced for outcome in outcomes if outcome.displaced is not None])
+        self._agenda.add((todo.topic for todo in failed), FAILED_SECONDS)
 
     async def _append(self, looks: Sequence[Look], known: Mapping[str, VaultFile]) -> list[Look]:
         """Add to files as known what they lack at their end; the looks of those that need more than that."""
@@ -268,6 +273,16 @@ class Mirror:
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._io, work)
+
+
+async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Does what must not be left half done, also where the caller is cancelled meanwhile: it is, after that."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _marked(after: Mark | None, connection: Connection) -> list[Mark]:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial
 
-from hiveminddb.daemon.mirror.bases import base_text, former_texts, seen_base, seen_text
-from hiveminddb.daemon.mirror.settling import Look, Settler, begun, last_base, may_be_removed
+from hiveminddb.daemon.mirror.bases import NO_TEXT, base_text, former_texts, seen_base, seen_text
+from hiveminddb.daemon.mirror.settling import Look, Settler, begun, last_base, may_be_removed, unrecorded
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
@@ -28,7 +28,7 @@ class Renaming:
     def __init__(self, settler: Settler) -> None:
         self._settler = settler
         self._since: dict[str, float] = {}
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, list[Seen]] = {}
         # Where a vanished file was found in the place of another one, that may still show up.
         self._onto: dict[str, str] = {}
 
@@ -92,7 +92,7 @@ class Renaming:
         """Note which vanished files are where a file was that is unlike them."""
         found = files.items() if self._since else ()
         others = [_seen(topic, file) for topic, file in found if _is_another(tx, topic, file)]
-        gone = [self._gone(tx, topic) for topic in self._since] if others else []
+        gone = self._gone(tx) if others else []
         before = {old: new for old, new in self._onto.items() if new not in looked_at}
         self._onto = before | pair(gone, others, partial(former_texts, tx))
 
@@ -103,7 +103,7 @@ class Renaming:
         if not new:
             return []
         replaced = [(self._last_seen(tx, topic), it) for topic, it in arrived.items() if _had_another(tx, it, new)]
-        gone = [self._gone(tx, topic) for topic in self._since]
+        gone = self._gone(tx)
         moved = moved_on(replaced, gone, new)
         places = {it.topic: it for it in (*new, *(arrived[old.topic] for old in moved))}
         return in_order(pair([*gone, *moved], list(places.values()), partial(former_texts, tx)))
@@ -113,10 +113,11 @@ class Renaming:
         self._seen.pop(topic, None)
         self._onto.pop(topic, None)
 
-    def _gone(self, tx: Transaction, topic: str) -> Seen:
-        if topic not in self._seen:
-            self._seen[topic] = self._last_seen(tx, topic)
-        return self._seen[topic]
+    def _gone(self, tx: Transaction) -> list[Seen]:
+        """The vanished as last seen, and as a write that was begun and never recorded may have left them."""
+        for topic in self._since.keys() - self._seen.keys():
+            self._seen[topic] = [self._last_seen(tx, topic), *_as_begun(tx, topic)]
+        return [seen for topic in self._since for seen in self._seen[topic]]
 
     def _last_seen(self, tx: Transaction, topic: str) -> Seen:
         known = vault_state.vault_file(tx.connection, topic)
@@ -132,6 +133,13 @@ class Renaming:
 def _has_vanished(tx: Transaction, look: Look) -> bool:
     """Whether a file was there and is not any more; so may one be that was made and, before a kill, not recorded."""
     return look.file is None and (not look.unchanged or begun(tx, look.topic) is not None)
+
+
+def _as_begun(tx: Transaction, topic: str) -> list[Seen]:
+    """A known file as the mirror was about to write it; what number that has on the disk was not recorded."""
+    known = vault_state.vault_file(tx.connection, topic)
+    base = unrecorded(tx, topic, known) if known else None
+    return [Seen(topic, 0, base.digest, base_text(tx, base))] if base and base.digest != NO_TEXT else []
 
 
 def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:

@@ -165,7 +165,7 @@ class Settler:
     def replaced(self, tx: Transaction, old: str, new: str, file: FileText) -> None:
         """A file, as now found, was put in the place of another, which is gone with what it held."""
         known = vault_state.vault_file(tx.connection, new)
-        self._gone(tx, new, known, _doubtful(tx, new, known))
+        self._gone(tx, new, known, unrecorded(tx, new, known))
         for base in vault_state.vault_bases(tx.connection, new):
             tx.drop_vault_base(base)
         self.renamed(tx, old, new, file)
@@ -173,7 +173,7 @@ class Settler:
     def _taken(self, tx: Transaction, look: Look) -> VaultFile | None:
         """What is known of the file after its text was taken in."""
         known = vault_state.vault_file(tx.connection, look.topic)
-        doubtful = _doubtful(tx, look.topic, known)
+        doubtful = unrecorded(tx, look.topic, known)
         if look.file is None and look.unchanged:
             # What was begun has not come to be: the file is as it was.
             _forget(tx, doubtful)
@@ -237,7 +237,7 @@ def _arrival(topic: str, file: FileText, unread: bool) -> Arrival:
     return Arrival(topic, file.text, file.digest, file.stat.mtime_ns // 1000, unread)
 
 
-def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:
+def unrecorded(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:
     """The text of a write that was begun and never recorded."""
     newest = next(iter(file_bases(tx, topic)), None)
     if newest is None or newest.by != "mirror":
@@ -252,18 +252,18 @@ def _doubtful(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase
 
 def begun(tx: Transaction, topic: str) -> VaultBase | None:
     """What the mirror began to make of a file that nothing is known of; None where that is nothing."""
-    return None if vault_state.vault_file(tx.connection, topic) else _doubtful(tx, topic, None)
+    return None if vault_state.vault_file(tx.connection, topic) else unrecorded(tx, topic, None)
 
 
 def may_be_removed(tx: Transaction, known: VaultFile) -> bool:
     """Whether the mirror began to remove a file, and it is not known whether it has."""
-    doubtful = _doubtful(tx, known.topic, known)
+    doubtful = unrecorded(tx, known.topic, known)
     return doubtful is not None and doubtful.digest == NO_TEXT
 
 
 def last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
     """What a file said before it became what it is: as seen, or as a write that was never recorded has left it."""
-    doubtful = _doubtful(tx, known.topic, known)
+    doubtful = unrecorded(tx, known.topic, known)
     if doubtful and (doubtful.digest == file.digest or not _never_was(tx, known, doubtful, file)):
         return doubtful
     return seen_base(tx, known)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +14,15 @@ import pytest
 from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.entries import Author
 from hiveminddb.daemon.mirror.bases import NO_TEXT
-from hiveminddb.daemon.mirror.filework import Looks
+from hiveminddb.daemon.mirror.filework import FileWork, Looks, Outcome
 from hiveminddb.daemon.mirror.mirror import Mirror
 from hiveminddb.daemon.mirror.renaming import PATIENCE
-from hiveminddb.daemon.mirror.settling import Look, Settler
+from hiveminddb.daemon.mirror.settling import Look, Settler, Todo
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.recall import IndexInUse
 from hiveminddb.daemon.tails import Tails
 from hiveminddb.model import NodeId
-from hiveminddb.store import memories
+from hiveminddb.store import memories, vault_state
 from hiveminddb.store.database import Database
 from hiveminddb.store.index import Index
 from hiveminddb.store.transaction import Transaction
@@ -58,8 +60,13 @@ class Desk:
         await self.mirror._settle(topics)
 
     def begun(self, tx: Transaction, topic: str, text: str) -> None:
-        """As it is when a file is about to get that text."""
+        """As it is when a file is about to be made."""
         tx.drop_vault_file(topic)
+        tx.mark("mirror", topic, tx.counters.n)
+        self.unrecorded(tx, topic, text)
+
+    def unrecorded(self, tx: Transaction, topic: str, text: str) -> None:
+        """As it is when a known file is about to get that text."""
         tx.put_vault_base(VaultBase(topic, tx.counters.n, tx.counters.n, "mirror", digest_of(text)), 64)
 
     def going(self, tx: Transaction, topic: str) -> None:
@@ -359,3 +366,62 @@ async def test_who_goes_on_with_a_file_that_the_mirror_has_made_has_not_renamed_
         await it.settle("a", "b")
         assert await it.ids("b") == ids
         assert (it.vault / "b.md").read_text() == made + "\nand home again\n"
+
+
+async def test_what_was_made_and_not_recorded_is_missed_at_a_start_before_new_files_are_taken_in(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        baking = await it.ids("a")
+        # As a kill between the making of the file and its being recorded leaves it.
+        await it.database.write(lambda tx: it.begun(tx, "a", BAKING))
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        await it.mirror._scan()
+        await it.settle(*it.mirror._agenda.take(100))
+        assert (await it.ids("a"), await it.ids("b")) == ([], baking)
+
+
+async def test_a_folder_renamed_before_what_was_written_in_it_was_recorded_is_the_same_folder(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        names = [f"note {number}" for number in range(30)]
+        (it.vault / "old").mkdir()
+        for name in names:
+            (it.vault / "old" / f"{name}.md").write_text(f"{name} says how bread is baked\n")
+        await it.settle(*(f"old/{name}" for name in names))
+        known = {name: await it.ids(f"old/{name}") for name in names}
+        for name in names:
+            text = f"a boat goes out to sea, says {name}\n"
+            await it.say(known[name][0], text)
+            # As a kill leaves it that comes after the file was written and before that is recorded.
+            await it.database.write(lambda tx, name=name, text=text: it.unrecorded(tx, f"old/{name}", text))  # type: ignore[misc]
+            (it.vault / "written.md").write_text(text)
+            (it.vault / "written.md").replace(it.vault / "old" / f"{name}.md")
+        (it.vault / "old").rename(it.vault / "new")
+        await it.settle(*(f"{folder}/{name}" for folder in ("old", "new") for name in names))
+        assert {name: await it.ids(f"new/{name}") for name in names} == known
+
+
+async def test_what_is_being_written_when_the_mirror_stops_is_recorded(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        (baking,) = await it.ids("a")
+        began, go_on = threading.Event(), threading.Event()
+
+        class Slow(FileWork):
+            def write(self, todos: Sequence[Todo]) -> tuple[list[Outcome], list[Todo]]:
+                began.set()
+                go_on.wait()
+                return super().write(todos)
+
+        async with it.mirror as mirror:
+            await it.say(baking, SAILING)
+            mirror._hands = Slow(mirror._vault.swap)
+            mirror._bell.ring()
+            await asyncio.to_thread(began.wait)
+            threading.Timer(0.05, go_on.set).start()
+        assert (it.vault / "a.md").read_text() == SAILING
+        known = await it.database.read(lambda db: vault_state.vault_file(db, "a"))
+        assert known is not None and known.digest == digest_of(SAILING)

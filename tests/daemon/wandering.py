@@ -96,7 +96,7 @@ class Daemon:
             self._alive = asyncio.get_running_loop(), self._database, self._pipeline, self._topics
             self._is_cut_off = self._apart and self._chance.random() < 0.3
             try:
-                await self._round(mirror, 1.0)
+                await self._start(mirror)
                 for _ in range(rounds):
                     if self._baton.over:
                         break
@@ -107,6 +107,14 @@ class Daemon:
             finally:
                 self._alive = None
                 mirror._io.shutdown()
+
+    async def _start(self, mirror: Mirror) -> None:
+        """What a daemon does first: in its order, with so much to do that the rest comes later."""
+        await mirror._scan()
+        await mirror._take_late()
+        some = mirror._agenda.take(self._chance.choice([1, 3, 512]))
+        self.world.ledger.did(f"starts with {len(some)}", ", ".join(some))
+        await mirror._settle(some)
 
     async def _act(self, mirror: Mirror) -> None:
         if self._chance.random() < 0.3 and not self._is_cut_off:
