@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from hiveminddb.vault.likeness import kept, similarity
+from hiveminddb.vault.shortlist import fingerprints, shortlist
 
 # Different files of one person share words; one that was renamed and edited between two looks shares most of its text.
 ALIKE = 0.6
-# Comparing texts is for a handful of files; a whole folder that moves is told by inodes and digests.
-MAX_COMPARED = 400
+# Of more files than this only the last text is compared: making the former ones again takes long.
+FEW = 20
 # Shorter texts may be in others by chance.
 TELLING = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """A file as it was last known, or as it has just been found; inode 0 where that is not known."""
 
@@ -23,6 +25,11 @@ class Seen:
     inode: int
     digest: str
     text: str
+
+    @cached_property
+    def fingerprints(self) -> Set[int]:
+        """What of the text tells it from others."""
+        return fingerprints(self.text)
 
 
 def pair(
@@ -71,10 +78,9 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
 def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], new: Sequence[Seen]) -> list[Seen]:
     """Files whose name has a quite different text now, and whose own is in a new file: saved since by replacing it."""
     others = [(old, now) for old, now in replaced if len(old.text) >= TELLING]
-    if len(others) * len(new) > MAX_COMPARED:
-        return []
-    strangers = [old for old, now in others if _likeness(old.text, now.text) <= ALIKE / 2]
-    return [old for old in strangers if any(_likeness(old.text, place.text) > ALIKE for place in new)]
+    compared = shortlist([old.fingerprints for old, _ in others], [place.fingerprints for place in new])
+    there = {i for i, j in compared if _likeness(others[i][0].text, new[j].text) > ALIKE}
+    return [old for i, (old, now) in enumerate(others) if i in there and _likeness(old.text, now.text) <= ALIKE / 2]
 
 
 def _has_moved(old: Seen, now: Seen, there: Seen, others: Set[int]) -> bool:
@@ -123,13 +129,11 @@ def _most_alike(
     taken = set(pairs.values())
     olds = [file for file in gone if file.topic not in pairs and file.text.strip()]
     news = [file for file in new if file.topic not in taken and file.text.strip()]
-    if not olds or not news or len(olds) * len(news) > MAX_COMPARED:
-        return
-    texts = {old.topic: (old.text, *former(old.topic)) for old in olds}
+    if len({file.topic for file in olds}) <= FEW:
+        olds += [replace(old, text=text) for old in olds for text in former(old.topic) if text.strip()]
     scored = [
-        (max(_likeness(it, found.text) for it in texts[old.topic]), old.topic, found.topic)
-        for old in olds
-        for found in news
+        (_likeness(olds[i].text, news[j].text), olds[i].topic, news[j].topic)
+        for i, j in shortlist([old.fingerprints for old in olds], [found.fingerprints for found in news])
     ]
     for score, old, found in sorted(scored, reverse=True):
         if score > ALIKE and old not in pairs and found not in taken:

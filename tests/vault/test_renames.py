@@ -36,6 +36,23 @@ def test_a_text_much_alike_is_the_same_file() -> None:
     assert pair([seen("a", PROSE)], [seen("b", "completely unrelated words about databases\n" * 4)]) == {}
 
 
+def meeting(number: int, more: str = "") -> str:
+    return f"# Meeting {number}\n\nWe met at {number + 1000} with person{number}, and spoke of the harvest.\n{more}"
+
+
+def test_many_files_renamed_and_edited_are_told_by_the_words_that_each_alone_has() -> None:
+    olds = [seen(f"old/{number}", meeting(number), number) for number in range(100)]
+    news = [seen(f"new/{number}", meeting(number, "They agreed.\n"), 1000 + number) for number in range(100)]
+    assert pair(olds, news[::-1]) == {f"old/{number}": f"new/{number}" for number in range(100)}
+
+
+def test_of_many_files_those_that_moved_on_edited_are_found() -> None:
+    known = [seen(f"{number}", meeting(number), number + 1) for number in range(100)]
+    now = [seen(f"{number}", "1234567890 " * 9, 1000 + number) for number in range(100)]
+    new = [seen(f"new/{number}", meeting(number, "They agreed.\n"), 2000 + number) for number in range(100)]
+    assert moved_on(list(zip(known, now, strict=True)), [], new) == known
+
+
 def test_empty_files_are_nobody() -> None:
     assert pair([seen("a", "")], [seen("b", "")]) == {}
 
