@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hiveminddb.errors import TooLarge, Unavailable, VaultError
 from hiveminddb.vault import topics
-from hiveminddb.vault.system import Unreadable, is_marked_unread, is_written_to, translated
+from hiveminddb.vault.system import Unreadable, born_ns, is_marked_unread, is_written_to, translated
 
 # A topic file is text that a person reads; everything in it is held in memory several times while it is compared.
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -51,6 +51,8 @@ class FileText:
     text: str
     digest: str
     stat: Stat
+    # When it came to be, 0 where nobody can say: another file may have had its inode before.
+    born_ns: int = 0
 
 
 def digest_of(data: bytes | str) -> str:
@@ -96,7 +98,7 @@ class Reading:
         if not _same(before, os.fstat(fd)) or is_written_to(fd) is not writing:
             self._note(before)
             return None
-        return FileText(decoded(data, self._path), digest_of(data), stat_of(before))
+        return FileText(decoded(data, self._path), digest_of(data), stat_of(before), born_ns(fd))
 
     def _at_rest(self, now: os.stat_result, writing: bool | None) -> bool:
         waited = time.monotonic() - self._began

@@ -25,6 +25,9 @@ class Seen:
     inode: int
     digest: str
     text: str
+    # Of a file as known, when that was; of one as found, when it came to be. 0 where nobody can say.
+    known_ns: int = 0
+    born_ns: int = 0
 
     @cached_property
     def fingerprints(self) -> Set[int]:
@@ -43,7 +46,8 @@ def pair(
     pairs: dict[str, str] = {}
 
     def fits(old: Seen, found: Seen) -> bool:
-        return _related(old, found) or any(similarity(it, found.text) > ALIKE / 2 for it in former(old.topic))
+        related = _related(old, found) or any(similarity(it, found.text) > ALIKE / 2 for it in former(old.topic))
+        return related and _may_be(old, found)
 
     def text(file: Seen) -> Hashable:
         return file.digest if file.text.strip() else None
@@ -51,7 +55,6 @@ def pair(
     _equal(pairs, gone, new, lambda file: (file.inode, file.digest) if file.inode else None)
     # What has no number of its own would be taken for others that have got its former one.
     _equal(pairs, [old for old in gone if not old.inode], new, text)
-    # Inodes are used again: a new file with an old number and an unrelated text is a new file.
     _equal(pairs, gone, new, lambda file: file.inode or None, fits)
     _equal(pairs, gone, new, text)
     _most_alike(pairs, gone, new, former)
@@ -66,10 +69,11 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
     """
     taken = {old.inode: (old, now) for old, now in replaced if old.inode}
     nameless = [(old, now) for old, now in replaced if not old.inode]
-    others = {old.inode for old in gone} | taken.keys()
+    others = {old.inode: old for old in [*gone, *(old for old, _ in taken.values())]}
     found: list[Seen] = []
     for place in new:
-        while (link := taken.pop(place.inode, None)) and _has_moved(*link, place, others):
+        while (link := taken.get(place.inode)) and _has_moved(*link, place, others):
+            del taken[place.inode]
             old, place = link
             found.append(old)
     return [*found, *_moved_by_text([*taken.values(), *nameless], new)]
@@ -83,8 +87,11 @@ def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], new: Sequence[Seen]) -
     return [old for i, (old, now) in enumerate(others) if i in there and _likeness(old.text, now.text) <= ALIKE / 2]
 
 
-def _has_moved(old: Seen, now: Seen, there: Seen, others: Set[int]) -> bool:
-    return _related(old, there) and (now.inode in others or similarity(old.text, now.text) <= ALIKE)
+def _has_moved(old: Seen, now: Seen, there: Seen, others: Mapping[int, Seen]) -> bool:
+    if not (_related(old, there) and _may_be(old, there)):
+        return False
+    other = others.get(now.inode)
+    return (other is not None and _may_be(other, now)) or similarity(old.text, now.text) <= ALIKE
 
 
 def in_order(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -139,6 +146,11 @@ def _most_alike(
         if score > ALIKE and old not in pairs and found not in taken:
             pairs[old] = found
             taken.add(found)
+
+
+def _may_be(old: Seen, found: Seen) -> bool:
+    """Whether a found file can be an old one by its age: inodes are used again, soonest by who replaces many files."""
+    return not 0 < old.known_ns < found.born_ns
 
 
 def are_alike(old: str, new: str) -> bool:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import signal
+import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,8 +22,12 @@ _SECOND = 1_000_000_000
 # An access time with this fraction was set by us: reading the file replaces it by the time of reading.
 _UNREAD_FRACTION = 424_242_424
 
+# statx(2): of the file itself that is open, when it came to be.
+_EMPTY_PATH, _BTIME, _STATX_BYTES = 0x1000, 0x800, 256
+
 _libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
 _renameat2 = getattr(_libc, "renameat2", None)
+_statx = getattr(_libc, "statx", None)
 
 
 class Unsupported(Exception):
@@ -98,6 +103,18 @@ def is_written_to(fd: int) -> bool | None:
     except OSError as error:
         return True if error.errno == errno.EAGAIN else None
     return False
+
+
+def born_ns(fd: int) -> int:
+    """When an open file came to be, which no rename changes and nobody can set; 0 where the file system cannot say."""
+    if _statx is None:
+        return int(getattr(os.fstat(fd), "st_birthtime", 0) * _SECOND)
+    found = ctypes.create_string_buffer(_STATX_BYTES)
+    if _statx(fd, b"", _EMPTY_PATH, ctypes.c_uint(_BTIME), found) != 0:
+        return 0
+    (mask,) = struct.unpack_from("I", found, 0)
+    seconds, nanoseconds = struct.unpack_from("qI", found, 80)
+    return int(seconds * _SECOND + nanoseconds) if mask & _BTIME else 0
 
 
 def mark_unread(fd: int) -> None:

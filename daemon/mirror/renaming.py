@@ -11,6 +11,7 @@ from hiveminddb.daemon.mirror.settling import Look, Settler, begun, last_base, m
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
 from hiveminddb.vault.renames import Seen, are_alike, in_order, moved_on, pair
@@ -127,7 +128,7 @@ class Renaming:
         # The number of a file that the mirror has removed is used again, soonest by the mirror.
         inode = known.inode if known and not may_be_removed(tx, known) else 0
         # Others may have moved its memories away meanwhile, and have moved others to it.
-        return Seen(topic, inode, last.digest, base_text(tx, last))
+        return Seen(topic, inode, last.digest, base_text(tx, last), known.ctime_ns if known else 0)
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:
@@ -158,16 +159,21 @@ def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:
 def _had_another(tx: Transaction, now: Seen, new: Sequence[Seen]) -> bool:
     """Whether another file may have had this one's name: known, or made by the mirror and not recorded."""
     known = vault_state.vault_file(tx.connection, now.topic)
-    return known.inode != now.inode if known else now in new and begun(tx, now.topic) is not None
+    return not _is_numbered(known, now) if known else now in new and begun(tx, now.topic) is not None
 
 
 def _is_another(tx: Transaction, topic: str, file: FileText) -> bool:
     """Whether a file is not the one that was known to have its name, by all that can be seen."""
     known = vault_state.vault_file(tx.connection, topic)
-    if known is None or known.inode == file.stat.inode:
+    if known is None or _is_numbered(known, _seen(topic, file)):
         return False
     return not are_alike(base_text(tx, last_base(tx, known, file)), file.text)
 
 
+def _is_numbered(known: VaultFile, found: Seen) -> bool:
+    """Whether a found file has the number of a known one on the disk, and is old enough to be that one."""
+    return known.inode == found.inode and found.born_ns <= known.ctime_ns
+
+
 def _seen(topic: str, file: FileText) -> Seen:
-    return Seen(topic, file.stat.inode, file.digest, file.text)
+    return Seen(topic, file.stat.inode, file.digest, file.text, born_ns=file.born_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -425,3 +425,43 @@ async def test_what_is_being_written_when_the_mirror_stops_is_recorded(tmp_path:
         assert (it.vault / "a.md").read_text() == SAILING
         known = await it.database.read(lambda db: vault_state.vault_file(db, "a"))
         assert known is not None and known.digest == digest_of(SAILING)
+
+
+def meeting(number: int, season: str = "spring") -> str:
+    return (
+        f"# Meeting {number}\n\nWe met person{number} at the mill, and agreed to meet in {season} {number + 7}.\n"
+    )
+
+
+async def meetings(it: Desk, folder: str) -> dict[int, list[str]]:
+    """Sixty notes that say nearly the same, settled: the ids of the memories of each."""
+    (it.vault / folder).mkdir()
+    for number in range(60):
+        (it.vault / folder / f"{number}.md").write_text(meeting(number))
+    await it.settle(*(f"{folder}/{number}" for number in range(60)))
+    return {number: await it.ids(f"{folder}/{number}") for number in range(60)}
+
+
+def replaced_one_by_one(folder: Path, text: Callable[[int], str]) -> None:
+    """As `sed -i` does: each file gets the number on the disk that the one before it had."""
+    for number in range(60):
+        (folder / "new").write_text(text(number))
+        (folder / "new").replace(folder / f"{number}.md")
+
+
+async def test_files_that_got_each_others_numbers_and_a_new_folder_are_the_same_files(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        known = await meetings(it, "old")
+        (it.vault / "old").rename(it.vault / "new")
+        replaced_one_by_one(it.vault / "new", lambda number: meeting(number, "autumn"))
+        await it.settle(*(f"{folder}/{number}" for folder in ("old", "new") for number in range(60)))
+        assert {number: await it.ids(f"new/{number}") for number in range(60)} == known
+
+
+async def test_files_that_got_each_others_numbers_when_one_was_new_are_the_same_files(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        known = await meetings(it, "notes")
+        replaced_one_by_one(it.vault / "notes", lambda number: meeting(number, "autumn"))
+        (it.vault / "notes" / "60.md").write_text(meeting(60))
+        await it.settle(*(f"notes/{number}" for number in range(61)))
+        assert {number: await it.ids(f"notes/{number}") for number in range(60)} == known
