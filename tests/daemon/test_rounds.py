@@ -428,9 +428,7 @@ async def test_what_is_being_written_when_the_mirror_stops_is_recorded(tmp_path:
 
 
 def meeting(number: int, season: str = "spring") -> str:
-    return (
-        f"# Meeting {number}\n\nWe met person{number} at the mill, and agreed to meet in {season} {number + 7}.\n"
-    )
+    return f"# Meeting {number}\n\nWe met person{number} at the mill, and agreed to meet in {season} {number + 7}.\n"
 
 
 async def meetings(it: Desk, folder: str) -> dict[int, list[str]]:
