@@ -442,6 +442,9 @@ async def meetings(it: Desk, folder: str) -> dict[int, list[str]]:
 
 def replaced_one_by_one(folder: Path, text: Callable[[int], str]) -> None:
     """As `sed -i` does: each file gets the number on the disk that the one before it had."""
+    found = files.read(folder.parent, f"{folder.name}/0.md")
+    if found is None or not found.born_ns:
+        pytest.skip("this file system does not tell when a file came to be")
     for number in range(60):
         (folder / "new").write_text(text(number))
         (folder / "new").replace(folder / f"{number}.md")

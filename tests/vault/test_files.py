@@ -149,6 +149,21 @@ def test_a_file_replaced_while_it_was_open_is_read_anew(root: Path) -> None:
     assert found and found.text == "two"
 
 
+def test_a_file_is_as_old_as_it_was_under_its_former_name_whatever_is_written_to_it(root: Path) -> None:
+    (root / "a.md").write_text("one")
+    before = files.read(root, "a.md")
+    (root / "a.md").rename(root / "b.md")
+    with (root / "b.md").open("a") as file:
+        file.write(" two")
+    (root / "new.md").write_text("three")
+    after, other = files.read(root, "b.md"), files.read(root, "new.md")
+    assert before and after and other
+    if not before.born_ns:
+        pytest.skip("this file system does not tell when a file came to be")
+    assert before.born_ns == after.born_ns <= after.stat.ctime_ns <= time.time_ns()
+    assert other.born_ns >= after.stat.mtime_ns
+
+
 def test_a_reader_is_noticed_and_we_are_not(root: Path, swap: Swap) -> None:
     written = swap.write("a.md", "text\n", None).stat
     if not swap.unread_since_write("a.md", written):
