@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class Agenda:
@@ -21,13 +22,18 @@ class Agenda:
         for topic in topics:
             self._due[topic] = min(at, self._due.get(topic, at))
 
-    def take(self, limit: int) -> list[str]:
-        """What is due now, no longer on the agenda."""
+    @contextmanager
+    def taken(self, limit: int, delay: float) -> Iterator[list[str]]:
+        """What is due now, and is again after the delay where that fails what is done with it."""
         now = time.monotonic()
         ready = [topic for topic, at in self._due.items() if at <= now][:limit]
         for topic in ready:
             del self._due[topic]
-        return ready
+        try:
+            yield ready
+        except BaseException:
+            self.add(ready, delay)
+            raise
 
     def wait(self, longest: float) -> float:
         """Seconds until something is due, at most `longest`."""

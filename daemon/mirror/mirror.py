@@ -58,6 +58,8 @@ BREATH_SECONDS = 0.04
 # A file that somebody is writing to is looked at again after this; one that could not be read or written, after that.
 BUSY_SECONDS = 0.01
 FAILED_SECONDS = 2.0
+# A round that broke off: what broke it must not hold up the other files for ever.
+BROKEN_SECONDS = 10.0
 
 
 class Mirror:
@@ -128,9 +130,11 @@ class Mirror:
                 continue
             await self._take_late()
             await self._take_marks()
-            if topics := self._agenda.take(ROUND):
-                started = time.monotonic()
-                await self._settle(topics)
+            started = time.monotonic()
+            with self._agenda.taken(ROUND, BROKEN_SECONDS) as topics:
+                if topics:
+                    await self._settle(topics)
+            if topics:
                 await asyncio.sleep(min(time.monotonic() - started, BREATH_SECONDS))
             else:
                 await self._bell.heard(self._agenda.wait(IDLE_SECONDS if self._vault.swap.is_at_rest else LATE_SECONDS))

@@ -78,7 +78,7 @@ class Renaming:
         return {old for old, _ in pairs}
 
     def _replace(self, tx: Transaction, files: Mapping[str, FileText], due: set[str]) -> set[str]:
-        put = {old: new for old, new in self._onto.items() if old in due}
+        put = {old: new for old, new in self._onto.items() if old in due and new in files}
         for old, new in put.items():
             self._settler.replaced(tx, old, new, files[new])
             self._drop(old)

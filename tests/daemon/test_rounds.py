@@ -13,6 +13,7 @@ import pytest
 
 from hiveminddb.daemon.commits import Bell, Commits
 from hiveminddb.daemon.entries import Author
+from hiveminddb.daemon.mirror.agenda import Agenda
 from hiveminddb.daemon.mirror.bases import NO_TEXT
 from hiveminddb.daemon.mirror.filework import FileWork, Looks, Outcome
 from hiveminddb.daemon.mirror.mirror import Mirror
@@ -180,6 +181,17 @@ async def test_a_chain_of_renames_of_which_the_first_is_seen_last_is_one(tmp_pat
         await it.settle("c")
         await it.settle("a", "b")
         assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+
+
+async def test_what_was_put_in_the_place_of_a_file_that_nobody_can_read_now_is_gone_in_the_end(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        _, sailing = await it.two_notes()
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        await it.settle("a", "b")
+        it.mirror._renaming._since["a"] -= 10 * PATIENCE
+        await it.settle("a")
+        assert (await it.ids("a"), await it.ids("b")) == ([], sailing)
+        assert not it.mirror._renaming.waiting
 
 
 async def test_who_waits_for_what_was_in_its_place_is_looked_at_together_with_it(tmp_path: Path) -> None:
@@ -379,7 +391,8 @@ async def test_what_was_made_and_not_recorded_is_missed_at_a_start_before_new_fi
         await it.database.write(lambda tx: it.begun(tx, "a", BAKING))
         (it.vault / "a.md").rename(it.vault / "b.md")
         await it.mirror._scan()
-        await it.settle(*it.mirror._agenda.take(100))
+        with it.mirror._agenda.taken(100, 0.0) as topics:
+            await it.settle(*topics)
         assert (await it.ids("a"), await it.ids("b")) == ([], baking)
 
 
@@ -401,6 +414,16 @@ async def test_a_folder_renamed_before_what_was_written_in_it_was_recorded_is_th
         (it.vault / "old").rename(it.vault / "new")
         await it.settle(*(f"{folder}/{name}" for folder in ("old", "new") for name in names))
         assert {name: await it.ids(f"new/{name}") for name in names} == known
+
+
+def test_what_a_round_that_broke_off_was_about_is_due_again() -> None:
+    agenda = Agenda()
+    agenda.add(["a", "b"])
+    with pytest.raises(OSError), agenda.taken(1, 0.0):
+        raise OSError
+    with agenda.taken(10, 0.0) as topics:
+        assert sorted(topics) == ["a", "b"]
+    assert "a" not in agenda
 
 
 async def test_what_is_being_written_when_the_mirror_stops_is_recorded(tmp_path: Path) -> None:

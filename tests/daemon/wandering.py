@@ -112,9 +112,9 @@ class Daemon:
         """What a daemon does first: in its order, with so much to do that the rest comes later."""
         await mirror._scan()
         await mirror._take_late()
-        some = mirror._agenda.take(self._chance.choice([1, 3, 512]))
-        self.world.ledger.did(f"starts with {len(some)}", ", ".join(some))
-        await mirror._settle(some)
+        with mirror._agenda.taken(self._chance.choice([1, 3, 512]), 0.0) as some:
+            self.world.ledger.did(f"starts with {len(some)}", ", ".join(some))
+            await mirror._settle(some)
 
     async def _act(self, mirror: Mirror) -> None:
         if self._chance.random() < 0.3 and not self._is_cut_off:
