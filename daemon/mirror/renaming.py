@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from hiveminddb.daemon.mirror.bases import NO_TEXT, base_text, former_texts, seen_base, seen_text
-from hiveminddb.daemon.mirror.settling import Look, Settler, begun, last_base, may_be_removed, unrecorded
+from hiveminddb.daemon.mirror.begun import begun, last_base, may_be_removed, unrecorded
+from hiveminddb.daemon.mirror.settling import Look, Settler
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import Author, NewEntry
-from hiveminddb.daemon.mirror.bases import NO_TEXT, base_text, file_bases, seen_base, seen_text
+from hiveminddb.daemon.mirror.bases import NO_TEXT, file_bases, seen_text
+from hiveminddb.daemon.mirror.begun import is_torn, last_base, never_was, unrecorded
 from hiveminddb.daemon.mirror.candidates import BY_FILE
 from hiveminddb.daemon.mirror.takein import (
     BASES_KEPT,
@@ -28,7 +29,6 @@ from hiveminddb.store import outbox, topic_files, vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.sync.encoding import new_client
-from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.held import Late
 from hiveminddb.vault.topics import Topics, topic_of
@@ -184,10 +184,10 @@ class Settler:
         file = look.file
         if doubtful and file.digest == doubtful.digest:
             return _known(tx, look.topic, doubtful.n, file)
-        if known and (file.digest == known.digest or _torn(tx, known, doubtful, file.text)):
+        if known and (file.digest == known.digest or is_torn(tx, known, doubtful, file.text)):
             _forget(tx, doubtful)
             return known
-        if doubtful and _never_was(tx, known, doubtful, file):
+        if doubtful and never_was(tx, known, doubtful, file):
             _forget(tx, doubtful)
         take_in(tx, self._pipeline, _arrival(look.topic, file, look.unread))
         return known
@@ -237,38 +237,6 @@ def _arrival(topic: str, file: FileText, unread: bool) -> Arrival:
     return Arrival(topic, file.text, file.digest, file.stat.mtime_ns // 1000, unread)
 
 
-def unrecorded(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:
-    """The text of a write that was begun and never recorded."""
-    newest = next(iter(file_bases(tx, topic)), None)
-    if newest is None or newest.by != "mirror":
-        return None
-    if known and (newest.n < known.n or (newest.n, newest.digest) == (known.n, known.digest)):
-        return None
-    if known is None and newest.digest == NO_TEXT:
-        # A removal that was recorded.
-        return None
-    return newest
-
-
-def begun(tx: Transaction, topic: str) -> VaultBase | None:
-    """What the mirror began to make of a file that nothing is known of; None where that is nothing."""
-    return None if vault_state.vault_file(tx.connection, topic) else unrecorded(tx, topic, None)
-
-
-def may_be_removed(tx: Transaction, known: VaultFile) -> bool:
-    """Whether the mirror began to remove a file, and it is not known whether it has."""
-    doubtful = unrecorded(tx, known.topic, known)
-    return doubtful is not None and doubtful.digest == NO_TEXT
-
-
-def last_base(tx: Transaction, known: VaultFile, file: FileText) -> VaultBase:
-    """What a file said before it became what it is: as seen, or as a write that was never recorded has left it."""
-    doubtful = unrecorded(tx, known.topic, known)
-    if doubtful and (doubtful.digest == file.digest or not _never_was(tx, known, doubtful, file)):
-        return doubtful
-    return seen_base(tx, known)
-
-
 def _forget(tx: Transaction, doubtful: VaultBase | None) -> None:
     if doubtful:
         tx.drop_vault_base(doubtful)
@@ -282,21 +250,6 @@ def _known(tx: Transaction, topic: str, n: int, file: FileText) -> VaultFile:
 
 def _file(topic: str, n: int, stat: Stat, digest: str) -> VaultFile:
     return VaultFile(topic, n, stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode, digest)
-
-
-def _torn(tx: Transaction, known: VaultFile, doubtful: VaultBase | None, text: str) -> bool:
-    """Whether the file is an append of ours that a crash cut short."""
-    if doubtful is None or digest_of(text.encode()[: known.size]) != known.digest:
-        return False
-    return base_text(tx, doubtful).startswith(text)
-
-
-def _never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, file: FileText) -> bool:
-    """Whether somebody went on from the last text that was certainly there: they went back, or it is the nearer one."""
-    if any(base.digest == file.digest for base in file_bases(tx, doubtful.topic)):
-        return True
-    before = seen_text(tx, known) if known else ""
-    return distance(before, file.text) <= distance(base_text(tx, doubtful), file.text)
 
 
 def _done(tx: Transaction, topic: str, n: int) -> None:

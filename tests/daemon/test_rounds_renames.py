@@ -1,0 +1,154 @@
+"""Files that have other names than in the round before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hiveminddb.daemon.mirror.renaming import PATIENCE
+from hiveminddb.vault import files
+from tests.daemon.desk import BAKING, Desk, desk
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_file_put_in_the_place_of_another_keeps_its_memories_and_ends_those(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == (baking, sailing)
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == ([], baking)
+        assert (it.vault / "b.md").read_text() == BAKING
+
+
+async def test_a_chain_of_renames_of_which_the_first_is_seen_last_is_one(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        (it.vault / "b.md").rename(it.vault / "c.md")
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        await it.settle("a", "b")
+        await it.settle("c")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+
+
+async def test_what_was_put_in_the_place_of_a_file_that_nobody_can_read_now_is_gone_in_the_end(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        _, sailing = await it.two_notes()
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        await it.settle("a", "b")
+        it.mirror._renaming._since["a"] -= 10 * PATIENCE
+        await it.settle("a")
+        assert (await it.ids("a"), await it.ids("b")) == ([], sailing)
+        assert not it.mirror._renaming.waiting
+
+
+async def test_who_waits_for_what_was_in_its_place_is_looked_at_together_with_it(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, _ = await it.two_notes()
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        await it.settle("a", "b")
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a")
+        assert await it.ids("a") == baking
+        await it.settle("b", "a")
+        assert await it.ids("b") == baking
+
+
+async def test_a_file_that_moved_on_is_found_by_what_it_said_whatever_others_have_in_its_place(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        texts = {
+            "a": "how bread is baked at home, in an oven that was heated for an hour\n",
+            "b": "which wind carries a boat to sea\n",
+            "c": "who sings in the morning\n",
+        }
+        for topic, text in texts.items():
+            (it.vault / f"{topic}.md").write_text(text)
+        await it.settle(*texts)
+        known = [id for topic in texts for id in await it.ids(topic)]
+        for topic, to in (("a", "z"), ("c", "a")):
+            for id in await it.ids(topic):
+                await it.move(id, to)
+        (it.vault / "n.md").write_text(texts["a"].replace("home", "home, and at the mill"))
+        (it.vault / "b.md").replace(it.vault / "a.md")
+        for _ in range(3):
+            await it.settle("a", "b", "c", "n", "z")
+        found = [id for topic in ("a", "b", "c", "n", "z") for id in await it.ids(topic)]
+        assert sorted(found) == sorted(known)
+        assert (it.vault / "z.md").read_text() == texts["a"].replace("home", "home, and at the mill")
+
+
+async def test_a_file_saved_from_a_stale_buffer_and_renamed_at_once_is_the_same_file(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text("how bread is baked at home\n")
+        await it.settle("a")
+        ids = await it.ids("a")
+        await it.say(ids[0], "which wind carries a boat out to sea\n")
+        await it.settle("a")
+        (it.vault / "a.md").unlink()
+        (it.vault / "b.md").write_text("how bread is baked at home\nand eaten\n")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == ([], ids)
+        text = (it.vault / "b.md").read_text()
+        assert "a boat out to sea" in text and "and eaten" in text
+
+
+async def test_a_file_renamed_and_replaced_while_another_got_its_name_is_the_same_file(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = "how bread is baked at home\n" * 3, "which wind carries a boat out to sea\n" * 3
+        (it.vault / "a.md").write_text(baking)
+        (it.vault / "b.md").write_text(sailing)
+        await it.settle("a", "b")
+        baker, sailor = await it.ids("a"), await it.ids("b")
+        # Made first, it has a number of its own on the disk.
+        (it.vault / "c.md").write_text(sailing + "and home again\n")
+        (it.vault / "b.md").unlink()
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        await it.settle("a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baker, sailor)
+
+
+def meeting(number: int, season: str = "spring") -> str:
+    return f"# Meeting {number}\n\nWe met person{number} at the mill, and agreed to meet in {season} {number + 7}.\n"
+
+
+async def meetings(it: Desk, folder: str) -> dict[int, list[str]]:
+    """Sixty notes that say nearly the same, settled: the ids of the memories of each."""
+    (it.vault / folder).mkdir()
+    for number in range(60):
+        (it.vault / folder / f"{number}.md").write_text(meeting(number))
+    await it.settle(*(f"{folder}/{number}" for number in range(60)))
+    return {number: await it.ids(f"{folder}/{number}") for number in range(60)}
+
+
+def replaced_one_by_one(folder: Path, text: Callable[[int], str]) -> None:
+    """As `sed -i` does: each file gets the number on the disk that the one before it had."""
+    found = files.read(folder.parent, f"{folder.name}/0.md")
+    if found is None or not found.born_ns:
+        pytest.skip("this file system does not tell when a file came to be")
+    for number in range(60):
+        (folder / "new").write_text(text(number))
+        (folder / "new").replace(folder / f"{number}.md")
+
+
+async def test_files_that_got_each_others_numbers_and_a_new_folder_are_the_same_files(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        known = await meetings(it, "old")
+        (it.vault / "old").rename(it.vault / "new")
+        replaced_one_by_one(it.vault / "new", lambda number: meeting(number, "autumn"))
+        await it.settle(*(f"{folder}/{number}" for folder in ("old", "new") for number in range(60)))
+        assert {number: await it.ids(f"new/{number}") for number in range(60)} == known
+
+
+async def test_files_that_got_each_others_numbers_when_one_was_new_are_the_same_files(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        known = await meetings(it, "notes")
+        replaced_one_by_one(it.vault / "notes", lambda number: meeting(number, "autumn"))
+        (it.vault / "notes" / "60.md").write_text(meeting(60))
+        await it.settle(*(f"notes/{number}" for number in range(61)))
+        assert {number: await it.ids(f"notes/{number}") for number in range(60)} == known
