@@ -68,13 +68,11 @@ def vault_files(connection: apsw.Connection) -> list[VaultFile]:
     return [_file(row) for row in connection.execute(f"SELECT {_FILE} FROM vault_files ORDER BY topic")]
 
 
-def topics_of(connection: apsw.Connection, inodes: Iterable[int]) -> list[str]:
-    """The topics whose files were last known under these inode numbers."""
+def files_of(connection: apsw.Connection, inodes: Iterable[int]) -> list[VaultFile]:
+    """What is known of the files that had these inode numbers when they were last seen."""
     numbers = json.dumps([_signed(inode) for inode in inodes])
-    rows = connection.execute(
-        "SELECT topic FROM vault_files WHERE inode IN (SELECT value FROM json_each(?)) ORDER BY topic", (numbers,)
-    )
-    return [topic for (topic,) in rows]
+    query = f"SELECT {_FILE} FROM vault_files WHERE inode IN (SELECT value FROM json_each(?)) ORDER BY topic"
+    return [_file(row) for row in connection.execute(query, (numbers,))]
 
 
 def vault_bases(connection: apsw.Connection, topic: str) -> list[VaultBase]:

@@ -49,10 +49,10 @@ class Looks:
         self.busy += others.busy
         self.failed += others.failed
 
-    def from_elsewhere(self, known: Mapping[str, VaultFile]) -> list[int]:
-        """Inodes of files that were not known to have these names: each may be another one that was renamed."""
-        files = ((known.get(look.topic), look.file.stat.inode) for look in self.ready if look.file)
-        return [inode for was, inode in files if was is None or was.inode != inode]
+    def from_elsewhere(self, known: Mapping[str, VaultFile]) -> dict[int, int]:
+        """Files that were not known to have these names, each maybe another one that was renamed: age by inode."""
+        files = [(known.get(look.topic), look.file) for look in self.ready if look.file]
+        return {file.stat.inode: file.born_ns for was, file in files if was is None or was.inode != file.stat.inode}
 
     def wait_together(self, known: Mapping[str, VaultFile]) -> None:
         """A file that may have had another name waits for what has that name now, while somebody is writing to it."""

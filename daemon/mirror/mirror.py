@@ -199,9 +199,9 @@ class Mirror:
             looks.join(found)
             seen.update(wanted)
             wanted, most = [], sys.maxsize
-            if inodes := found.from_elsewhere(known):
-                former = await self._database.read(partial(vault_state.topics_of, inodes=inodes))
-                wanted = [topic for topic in former if topic not in seen]
+            if born := found.from_elsewhere(known):
+                former = await self._database.read(partial(vault_state.files_of, inodes=born))
+                wanted = [it.topic for it in former if it.topic not in seen and born[it.inode] <= it.ctime_ns]
         looks.wait_together(known)
         return looks, known
 

@@ -152,3 +152,12 @@ async def test_files_that_got_each_others_numbers_when_one_was_new_are_the_same_
         (it.vault / "notes" / "60.md").write_text(meeting(60))
         await it.settle(*(f"notes/{number}" for number in range(61)))
         assert {number: await it.ids(f"notes/{number}") for number in range(60)} == known
+
+
+async def test_a_file_with_the_number_of_an_older_one_is_looked_at_alone(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await meetings(it, "notes")
+        replaced_one_by_one(it.vault / "notes", lambda number: meeting(number, "autumn"))
+        await it.settle("notes/5")
+        seen = [number for number in range(60) if "autumn" in await it.text(f"notes/{number}")]
+        assert seen == [5]
