@@ -31,7 +31,7 @@ class Renaming:
         self._settler = settler
         self._since: dict[str, float] = {}
         self._seen: dict[str, list[Seen]] = {}
-        # Where a vanished file was found in the place of another one, that may still show up.
+        # Where a vanished file was found in the place of another one, that may still show up; and where that one was.
         self._onto: dict[str, str] = {}
 
     @property
@@ -79,24 +79,38 @@ class Renaming:
         return {old for old, _ in pairs}
 
     def _replace(self, tx: Transaction, files: Mapping[str, FileText], due: set[str]) -> set[str]:
-        put = {old: new for old, new in self._onto.items() if old in due and new in files}
-        for old, new in put.items():
-            self._settler.replaced(tx, old, new, files[new])
-            self._drop(old)
-        return {*put}
+        put = {old for old in due if self._onto.get(old) in files}
+        for link, new in [step for old in put for step in reversed(self._chain(old))]:
+            if new in files:
+                self._settler.replaced(tx, link, new, files[new])
+            self._drop(link)
+        return put
 
     def _must_wait(self, old: str, looked_at: Set[str]) -> bool:
-        is_apart = old in self._onto and self._onto[old] not in looked_at
+        is_apart = any(new not in looked_at for _, new in self._chain(old))
         # What it was put onto may have become a file that nobody can read.
         return time.monotonic() - self._since[old] < PATIENCE * (10 if is_apart else 0.9)
 
+    def _chain(self, old: str) -> list[tuple[str, str]]:
+        """Where a vanished file is, and where the file is that was there, and so on."""
+        steps: list[tuple[str, str]] = []
+        while new := self._onto.get(old):
+            steps.append((old, new))
+            old = new
+        return steps
+
     def _look_onto(self, tx: Transaction, files: Mapping[str, FileText], looked_at: Set[str]) -> None:
-        """Note which vanished files are where a file was that is unlike them."""
+        """Note which vanished files are where a file was that is unlike them, and where those are that were there."""
         found = files.items() if self._since else ()
         others = [_seen(topic, file) for topic, file in found if _is_another(tx, topic, file)]
-        gone = self._gone(tx) if others else []
-        before = {old: new for old, new in self._onto.items() if new not in looked_at}
-        self._onto = before | pair(gone, others, partial(former_texts, tx))
+        olds = [*self._gone(tx), *(self._last_seen(tx, it.topic) for it in others)] if others else []
+        pairs = pair(olds, others, partial(former_texts, tx))
+        self._onto = {old: new for old, new in self._onto.items() if new not in looked_at}
+        for old in self._since:
+            # What goes on from an older text of the same file has the name that it had.
+            while (new := pairs.get(old)) and new != old:
+                self._onto[old] = new
+                old = new
 
     def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> list[tuple[str, str]]:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}

@@ -9,7 +9,7 @@ import pytest
 
 from hiveminddb.daemon.mirror.renaming import PATIENCE
 from hiveminddb.vault import files
-from tests.daemon.desk import BAKING, Desk, desk
+from tests.daemon.desk import BAKING, SAILING, Desk, desk
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +35,20 @@ async def test_a_chain_of_renames_of_which_the_first_is_seen_last_is_one(tmp_pat
         await it.settle("c")
         await it.settle("a", "b")
         assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+
+
+async def test_a_chain_of_renames_onto_known_names_keeps_all_memories_but_those_of_the_last(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        (it.vault / "c.md").write_text("who sings in the morning, and who at night\n" * 3)
+        await it.settle("c")
+        (it.vault / "b.md").replace(it.vault / "c.md")
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        await it.settle("a", "b", "c")
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+        assert ((it.vault / "b.md").read_text(), (it.vault / "c.md").read_text()) == (BAKING, SAILING)
 
 
 async def test_what_was_put_in_the_place_of_a_file_that_nobody_can_read_now_is_gone_in_the_end(tmp_path: Path) -> None:
