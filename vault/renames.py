@@ -11,6 +11,8 @@ from hiveminddb.vault.shortlist import fingerprints, shortlist
 
 # Different files of one person share words; one that was renamed and edited between two looks shares most of its text.
 ALIKE = 0.6
+# Who goes on from a text has nearly all of it.
+SURE = 0.9
 # Of more files than this only the last text is compared: making the former ones again takes long.
 FEW = 20
 # Shorter texts may be in others by chance.
@@ -28,6 +30,8 @@ class Seen:
     # Of a file as known, when that was; of one as found, when it came to be. 0 where nobody can say.
     known_ns: int = 0
     born_ns: int = 0
+    # Whether the text may never have come to be in the file.
+    is_doubtful: bool = False
 
     @cached_property
     def fingerprints(self) -> Set[int]:
@@ -83,7 +87,7 @@ def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], new: Sequence[Seen]) -
     """Files whose name has a quite different text now, and whose own is in a new file: saved since by replacing it."""
     others = [(old, now) for old, now in replaced if len(old.text) >= TELLING]
     compared = shortlist([old.fingerprints for old, _ in others], [place.fingerprints for place in new])
-    there = {i for i, j in compared if _likeness(others[i][0].text, new[j].text) > ALIKE}
+    there = {i for i, j in compared if _score(others[i][0], new[j]) > ALIKE}
     return [old for i, (old, now) in enumerate(others) if i in there and _likeness(old.text, now.text) <= ALIKE / 2]
 
 
@@ -139,7 +143,7 @@ def _most_alike(
     if len({file.topic for file in olds}) <= FEW:
         olds += [replace(old, text=text) for old in olds for text in former(old.topic) if text.strip()]
     scored = [
-        (_likeness(olds[i].text, news[j].text), olds[i].topic, news[j].topic)
+        (_score(olds[i], news[j]), olds[i].topic, news[j].topic)
         for i, j in shortlist([old.fingerprints for old in olds], [found.fingerprints for found in news])
     ]
     for score, old, found in sorted(scored, reverse=True):
@@ -153,9 +157,20 @@ def _may_be(old: Seen, found: Seen) -> bool:
     return not 0 < old.known_ns < found.born_ns
 
 
+def goes_on(old: str, new: str) -> bool:
+    """Whether a text was made of an old one that maybe nobody has ever seen: what it lacks would be taken away."""
+    return kept(old, new) > SURE
+
+
 def are_alike(old: str, new: str) -> bool:
     """Whether a text may be an edit of an old one, by nothing but what both say."""
     return _likeness(old, new) > ALIKE
+
+
+def _score(old: Seen, found: Seen) -> float:
+    if old.is_doubtful and not goes_on(old.text, found.text):
+        return 0.0
+    return _likeness(old.text, found.text)
 
 
 def _likeness(old: str, new: str) -> float:

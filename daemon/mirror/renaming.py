@@ -143,7 +143,8 @@ class Renaming:
         # The number of a file that the mirror has removed is used again, soonest by the mirror.
         inode = known.inode if known and not may_be_removed(tx, known) else 0
         # Others may have moved its memories away meanwhile, and have moved others to it.
-        return Seen(topic, inode, last.digest, base_text(tx, last), known.ctime_ns if known else 0)
+        at = known.ctime_ns if known else 0
+        return Seen(topic, inode, last.digest, base_text(tx, last), at, is_doubtful=known is None)
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:
@@ -155,7 +156,9 @@ def _as_begun(tx: Transaction, topic: str) -> list[Seen]:
     """A known file as the mirror was about to write it; what number that has on the disk was not recorded."""
     known = vault_state.vault_file(tx.connection, topic)
     base = unrecorded(tx, topic, known) if known else None
-    return [Seen(topic, 0, base.digest, base_text(tx, base))] if base and base.digest != NO_TEXT else []
+    if base is None or base.digest == NO_TEXT:
+        return []
+    return [Seen(topic, 0, base.digest, base_text(tx, base), is_doubtful=True)]
 
 
 def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:

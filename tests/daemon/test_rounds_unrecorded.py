@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hiveminddb.daemon.mirror.renaming import PATIENCE
-from tests.daemon.desk import BAKING, desk
+from tests.daemon.desk import BAKING, SAILING, desk
 
 pytestmark = pytest.mark.anyio
 
@@ -127,3 +127,23 @@ async def test_a_folder_renamed_before_what_was_written_in_it_was_recorded_is_th
         (it.vault / "old").rename(it.vault / "new")
         await it.settle(*(f"{folder}/{name}" for folder in ("old", "new") for name in names))
         assert {name: await it.ids(f"new/{name}") for name in names} == known
+
+
+@pytest.mark.parametrize("name", ["new", "page"])
+async def test_what_was_never_written_is_missing_from_no_file_that_says_a_part_of_it(tmp_path: Path, name: str) -> None:
+    async with desk(tmp_path) as it:
+        bread = BAKING + "in an oven of stone that was heated with beech for an hour, while all the others slept\n"
+        (it.vault / "a.md").write_text(bread + SAILING)
+        await it.settle("a")
+        for id in await it.ids("a"):
+            await it.move(id, "page")
+        await it.settle("a")
+        # As a kill leaves it that comes before the file is made.
+        await it.database.write(lambda tx: it.begun(tx, "page", bread + SAILING))
+        (it.vault / f"{name}.md").write_text(bread + "and at the mill, by the brook\n")
+        await it.settle("page", name)
+        if name == "new":
+            it.mirror._renaming._since["page"] -= PATIENCE
+        await it.settle("page", name)
+        texts = await it.text("page") + await it.text(name)
+        assert SAILING in texts and "and at the mill" in texts
