@@ -31,7 +31,9 @@ class Renaming:
         self._settler = settler
         self._since: dict[str, float] = {}
         self._seen: dict[str, list[Seen]] = {}
-        # Where a vanished file was found in the place of another one, that may still show up; and where that one was.
+        # Files whose names others have, and that are found where others were, since when.
+        self._displaced: dict[str, float] = {}
+        # Where these and vanished ones are; and where those are that were there, and may still show up.
         self._onto: dict[str, str] = {}
 
     @property
@@ -54,10 +56,12 @@ class Renaming:
         moved = self._rename(tx, looks, files) & vanished
         looked_at = {look.topic for look in looks}
         self._look_onto(tx, files, looked_at)
-        waiting = {old for old in vanished - moved if more or self._must_wait(old, looked_at)}
-        moved |= self._replace(tx, files, vanished - moved - waiting)
-        for topic in vanished - waiting:
+        lost = (vanished | self._displaced.keys() & files.keys()) - moved
+        waiting = {old for old in lost if more or self._must_wait(old, looked_at)}
+        moved |= self._replace(tx, files, lost - waiting) & vanished
+        for topic in lost - waiting:
             self._drop(topic)
+            self._displaced.pop(topic, None)
         # A file that another has taken the place of may still show up.
         later = waiting | {new for old, new in self._onto.items() if new in files or old in waiting}
         return [look for look in looks if look.topic not in later and look.topic not in moved], sorted(later)
@@ -88,11 +92,12 @@ class Renaming:
 
     def _must_wait(self, old: str, looked_at: Set[str]) -> bool:
         is_apart = any(new not in looked_at for _, new in self._chain(old))
+        since = self._since.get(old) or self._displaced[old]
         # What it was put onto may have become a file that nobody can read.
-        return time.monotonic() - self._since[old] < PATIENCE * (10 if is_apart else 0.9)
+        return time.monotonic() - since < PATIENCE * (10 if is_apart else 0.9)
 
     def _chain(self, old: str) -> list[tuple[str, str]]:
-        """Where a vanished file is, and where the file is that was there, and so on."""
+        """Where a file is that lost its name, and where the file is that was there, and so on."""
         steps: list[tuple[str, str]] = []
         while new := self._onto.get(old):
             steps.append((old, new))
@@ -100,17 +105,25 @@ class Renaming:
         return steps
 
     def _look_onto(self, tx: Transaction, files: Mapping[str, FileText], looked_at: Set[str]) -> None:
-        """Note which vanished files are where a file was that is unlike them, and where those are that were there."""
-        found = files.items() if self._since else ()
-        others = [_seen(topic, file) for topic, file in found if _is_another(tx, topic, file)]
-        olds = [*self._gone(tx), *(self._last_seen(tx, it.topic) for it in others)] if others else []
-        pairs = pair(olds, others, partial(former_texts, tx))
+        """Note which files are where a file was that is unlike them, and where those are that were there."""
+        pairs = self._others(tx, files) if self._since or _has_moved(tx, files) else {}
         self._onto = {old: new for old, new in self._onto.items() if new not in looked_at}
-        for old in self._since:
-            # What goes on from an older text of the same file has the name that it had.
-            while (new := pairs.get(old)) and new != old:
-                self._onto[old] = new
-                old = new
+        # Names exchanged have no first.
+        for first in pairs.keys() - {*pairs.values()}:
+            if first not in self._since:
+                self._displaced.setdefault(first, time.monotonic())
+            self._onto |= _steps(pairs, first)
+        self._displaced = {old: at for old, at in self._displaced.items() if old in self._onto}
+
+    def _others(self, tx: Transaction, files: Mapping[str, FileText]) -> dict[str, str]:
+        """The known names under which files are that had others, by their names."""
+        others = [_seen(topic, file) for topic, file in files.items() if _is_another(tx, topic, file)]
+        if not others:
+            return {}
+        olds = [*self._gone(tx), *(self._last_seen(tx, it.topic) for it in others)]
+        pairs = pair(olds, others, partial(former_texts, tx))
+        # What goes on from an older text of the same file has the name that it had.
+        return {old: new for old, new in pairs.items() if old != new}
 
     def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> list[tuple[str, str]]:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
@@ -145,6 +158,21 @@ class Renaming:
         # Others may have moved its memories away meanwhile, and have moved others to it.
         at = known.ctime_ns if known else 0
         return Seen(topic, inode, last.digest, base_text(tx, last), at, is_doubtful=known is None)
+
+
+def _steps(pairs: Mapping[str, str], old: str) -> dict[str, str]:
+    steps: dict[str, str] = {}
+    while new := pairs.get(old):
+        steps[old] = new
+        old = new
+    return steps
+
+
+def _has_moved(tx: Transaction, files: Mapping[str, FileText]) -> bool:
+    """Whether any file is, by its number on the disk, one that was known by another name."""
+    born = {file.stat.inode: (topic, file.born_ns) for topic, file in files.items()}
+    known = vault_state.files_of(tx.connection, born)
+    return any(it.topic != born[it.inode][0] and born[it.inode][1] <= it.ctime_ns for it in known)
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:

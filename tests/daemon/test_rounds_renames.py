@@ -51,6 +51,28 @@ async def test_a_chain_of_renames_onto_known_names_keeps_all_memories_but_those_
         assert ((it.vault / "b.md").read_text(), (it.vault / "c.md").read_text()) == (BAKING, SAILING)
 
 
+async def test_files_that_a_program_rotates_keep_their_memories(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        (it.vault / "b.md").rename(it.vault / "c.md")
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        (it.vault / "a.md").write_text("who sings in the morning, and who at night\n" * 3)
+        await it.settle("a", "b", "c")
+        (singing,) = await it.ids("a")
+        assert (await it.ids("b"), await it.ids("c")) == (baking, sailing)
+        # From now on all of the names are known.
+        (it.vault / "b.md").replace(it.vault / "c.md")
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        (it.vault / "a.md").write_text("1234567890 " * 9)
+        await it.settle("a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b")) == ([singing], baking)
+        it.mirror._renaming._displaced["a"] -= PATIENCE
+        await it.settle("a", "b", "c")
+        assert (await it.ids("b"), await it.ids("c")) == ([singing], baking)
+        assert await it.ids("a") not in ([singing], baking, sailing)
+        assert (it.vault / "c.md").read_text() == BAKING
+
+
 async def test_what_was_put_in_the_place_of_a_file_that_nobody_can_read_now_is_gone_in_the_end(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         _, sailing = await it.two_notes()
