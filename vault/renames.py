@@ -157,18 +157,14 @@ def _may_be(old: Seen, found: Seen) -> bool:
     return not 0 < old.known_ns < found.born_ns
 
 
-def goes_on(old: str, new: str) -> bool:
-    """Whether a text was made of an old one that maybe nobody has ever seen: what it lacks would be taken away."""
-    return kept(old, new) > SURE
-
-
 def are_alike(old: str, new: str) -> bool:
     """Whether a text may be an edit of an old one, by nothing but what both say."""
     return _likeness(old, new) > ALIKE
 
 
 def _score(old: Seen, found: Seen) -> float:
-    if old.is_doubtful and not goes_on(old.text, found.text):
+    # What it lacks of a text that maybe nobody has ever seen would be taken away.
+    if old.is_doubtful and kept(old.text, found.text) <= SURE:
         return 0.0
     return _likeness(old.text, found.text)
 

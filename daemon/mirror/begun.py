@@ -8,7 +8,6 @@ from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText, digest_of
-from hiveminddb.vault.renames import goes_on
 
 
 def unrecorded(tx: Transaction, topic: str, known: VaultFile | None) -> VaultBase | None:
@@ -54,7 +53,5 @@ def never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, fil
     """Whether somebody went on from the last text that was certainly there: they went back, or it is the nearer one."""
     if any(base.digest == file.digest for base in file_bases(tx, doubtful.topic)):
         return True
-    begun_text = base_text(tx, doubtful)
-    if known is None:
-        return not goes_on(begun_text, file.text)
-    return distance(seen_text(tx, known), file.text) <= distance(begun_text, file.text)
+    before = seen_text(tx, known) if known else ""
+    return distance(before, file.text) <= distance(base_text(tx, doubtful), file.text)

@@ -73,6 +73,16 @@ class Desk:
 
         await self.database.write(change)
 
+    async def bring_back(self, id: str) -> None:
+        """Restored elsewhere."""
+
+        def change(tx: Transaction) -> None:
+            row = tx.memory(id)
+            assert row
+            self.pipeline.edit(tx, row, "restore", Author("api"), fields={"invalidated": None})
+
+        await self.database.write(change)
+
     async def move(self, id: str, topic: str) -> None:
         """Another topic from elsewhere."""
 
