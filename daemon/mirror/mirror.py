@@ -118,6 +118,7 @@ class Mirror:
                 # It sees what came as well, and what went first: else a folder's new name looks like new files.
                 self._rescan_at = 0.0
             else:
+                self._renaming.stirred(batch.topics)
                 self._agenda.add(await self._on_thread(partial(self._hands.vanished_first, batch.topics)))
             self._bell.ring()
 

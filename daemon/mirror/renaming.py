@@ -30,6 +30,8 @@ class Renaming:
     def __init__(self, settler: Settler) -> None:
         self._settler = settler
         self._since: dict[str, float] = {}
+        # When something last happened to a file, if lately. Told on another thread: replaced, never changed.
+        self._stirred: dict[str, float] = {}
         self._seen: dict[str, list[Seen]] = {}
         # Files whose names others have, and that are found where others were, since when.
         self._displaced: dict[str, float] = {}
@@ -45,6 +47,12 @@ class Renaming:
         """These have a file, though nobody knows yet what it says: if it vanishes, it does so anew."""
         for topic in topics:
             self._drop(topic)
+
+    def stirred(self, topics: Iterable[str]) -> None:
+        """Something happens to these files: who finds one absent twice may have come into two saves of it."""
+        now = time.monotonic()
+        lately = {topic: at for topic, at in self._stirred.items() if now - at < PATIENCE}
+        self._stirred = lately | dict.fromkeys(topics, now)
 
     def sort_out(self, looks: Sequence[Look], tx: Transaction, more: bool = False) -> tuple[list[Look], list[str]]:
         """What to settle now, and what to look at again after `patience`.
@@ -68,6 +76,8 @@ class Renaming:
 
     def _noticed(self, tx: Transaction, looks: Sequence[Look]) -> set[str]:
         vanished = {look.topic for look in looks if _has_vanished(tx, look)}
+        stirred = self._stirred
+        self._since |= {topic: max(at, stirred.get(topic, at)) for topic, at in self._since.items()}
         for look in looks:
             if look.topic in vanished:
                 self._since.setdefault(look.topic, time.monotonic())

@@ -103,6 +103,24 @@ async def test_a_file_is_not_gone_while_somebody_writes_what_may_be_its_new_name
         assert (await it.ids("a"), await it.ids("b")) == ([], baking)
 
 
+async def test_a_file_that_is_absent_in_two_looks_and_was_touched_in_between_is_not_gone(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        baking = await it.ids("a")
+        (it.vault / "a.md").unlink()
+        await it.settle("a")
+        it.mirror._renaming._since["a"] -= PATIENCE
+        # An editor has saved it, and is about to save it again.
+        it.mirror._renaming.stirred(["a", "b"])
+        await it.settle("a")
+        assert (await it.ids("a"), it.mirror._renaming.waiting) == (baking, {"a"})
+        it.mirror._renaming._stirred = {}
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a")
+        assert (await it.ids("a"), it.mirror._renaming.waiting) == ([], set())
+
+
 def test_what_a_round_that_broke_off_was_about_is_due_again() -> None:
     agenda = Agenda()
     agenda.add(["a", "b"])
