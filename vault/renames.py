@@ -140,6 +140,8 @@ def _most_alike(
     taken = set(pairs.values())
     olds = [file for file in gone if file.topic not in pairs and file.text.strip()]
     news = [file for file in new if file.topic not in taken and file.text.strip()]
+    if not olds or not news:
+        return
     if len({file.topic for file in olds}) <= FEW:
         olds += [replace(old, text=text) for old in olds for text in former(old.topic) if text.strip()]
     scored = [

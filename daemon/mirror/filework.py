@@ -157,6 +157,11 @@ class FileWork:
         self.refused[topic] = error.message
 
 
+def is_numbered(known: VaultFile, inode: int, born_ns: int) -> bool:
+    """Whether a found file has the number of a known one on the disk, and is old enough to be that one."""
+    return known.inode == inode and born_ns <= known.ctime_ns
+
+
 def same(known: VaultFile | None, stat: Stat) -> bool:
     """Whether a file is as it was when it last agreed with the documents."""
     return known is not None and stat_of(known) == stat

@@ -16,7 +16,7 @@ from hiveminddb.daemon.commits import Bell
 from hiveminddb.daemon.intents import VaultChoice
 from hiveminddb.daemon.mirror.agenda import Agenda
 from hiveminddb.daemon.mirror.bases import NO_TEXT
-from hiveminddb.daemon.mirror.filework import ROUND_BYTES, FileWork, Looks, Outcome, same
+from hiveminddb.daemon.mirror.filework import ROUND_BYTES, FileWork, Looks, Outcome, is_numbered, same
 from hiveminddb.daemon.mirror.renaming import Renaming
 from hiveminddb.daemon.mirror.settling import Look, Settler, Todo
 from hiveminddb.daemon.supervision import supervised, unforeseen
@@ -202,7 +202,8 @@ class Mirror:
             wanted, most = [], sys.maxsize
             if born := found.from_elsewhere(known):
                 former = await self._database.read(partial(vault_state.files_of, inodes=born))
-                wanted = [it.topic for it in former if it.topic not in seen and born[it.inode] <= it.ctime_ns]
+                numbered = {it.topic for it in former if is_numbered(it, it.inode, born[it.inode])}
+                wanted = sorted(numbered - seen)
         looks.wait_together(known)
         return looks, known
 

@@ -8,11 +8,11 @@ from functools import partial
 
 from hiveminddb.daemon.mirror.bases import NO_TEXT, base_text, former_texts, seen_base, seen_text
 from hiveminddb.daemon.mirror.begun import begun, last_base, may_be_removed, unrecorded
+from hiveminddb.daemon.mirror.filework import is_numbered
 from hiveminddb.daemon.mirror.settling import Look, Settler
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
 from hiveminddb.vault.renames import Seen, are_alike, in_order, moved_on, pair
@@ -108,11 +108,7 @@ class Renaming:
 
     def _chain(self, old: str) -> list[tuple[str, str]]:
         """Where a file is that lost its name, and where the file is that was there, and so on."""
-        steps: list[tuple[str, str]] = []
-        while new := self._onto.get(old):
-            steps.append((old, new))
-            old = new
-        return steps
+        return [*_steps(self._onto, old).items()]
 
     def _look_onto(self, tx: Transaction, files: Mapping[str, FileText], looked_at: Set[str]) -> None:
         """Note which files are where a file was that is unlike them, and where those are that were there."""
@@ -171,6 +167,7 @@ class Renaming:
 
 
 def _steps(pairs: Mapping[str, str], old: str) -> dict[str, str]:
+    """The pair of a name, that of the name it leads to, and so on, in this order."""
     steps: dict[str, str] = {}
     while new := pairs.get(old):
         steps[old] = new
@@ -180,9 +177,9 @@ def _steps(pairs: Mapping[str, str], old: str) -> dict[str, str]:
 
 def _has_moved(tx: Transaction, files: Mapping[str, FileText]) -> bool:
     """Whether any file is, by its number on the disk, one that was known by another name."""
-    born = {file.stat.inode: (topic, file.born_ns) for topic, file in files.items()}
-    known = vault_state.files_of(tx.connection, born)
-    return any(it.topic != born[it.inode][0] and born[it.inode][1] <= it.ctime_ns for it in known)
+    found = {file.stat.inode: (topic, file.born_ns) for topic, file in files.items()}
+    known = ((it, *found[it.inode]) for it in vault_state.files_of(tx.connection, found))
+    return any(it.topic != topic and is_numbered(it, it.inode, born_ns) for it, topic, born_ns in known)
 
 
 def _has_vanished(tx: Transaction, look: Look) -> bool:
@@ -215,20 +212,15 @@ def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:
 def _had_another(tx: Transaction, now: Seen, new: Sequence[Seen]) -> bool:
     """Whether another file may have had this one's name: known, or made by the mirror and not recorded."""
     known = vault_state.vault_file(tx.connection, now.topic)
-    return not _is_numbered(known, now) if known else now in new and begun(tx, now.topic) is not None
+    return not is_numbered(known, now.inode, now.born_ns) if known else now in new and begun(tx, now.topic) is not None
 
 
 def _is_another(tx: Transaction, topic: str, file: FileText) -> bool:
     """Whether a file is not the one that was known to have its name, by all that can be seen."""
     known = vault_state.vault_file(tx.connection, topic)
-    if known is None or _is_numbered(known, _seen(topic, file)):
+    if known is None or is_numbered(known, file.stat.inode, file.born_ns):
         return False
     return not are_alike(base_text(tx, last_base(tx, known, file)), file.text)
-
-
-def _is_numbered(known: VaultFile, found: Seen) -> bool:
-    """Whether a found file has the number of a known one on the disk, and is old enough to be that one."""
-    return known.inode == found.inode and found.born_ns <= known.ctime_ns
 
 
 def _seen(topic: str, file: FileText) -> Seen:
