@@ -65,7 +65,7 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     equal = next((i for i, known in older.items() if known == text and bases[i].by != "late"), 0)
     if equal:
         # Exactly an older text: somebody went back to it on purpose, unless they cannot have seen the newer one.
-        return equal if unread else 0
+        return equal if unread or was_removed(bases[:equal]) else 0
     fitting = {i: older[i] for i in _stale(bases, text)}
     if unread and bases[0].by == "mirror" and not text.startswith(newest):
         if fitting:
@@ -149,9 +149,6 @@ def _stale(bases: Sequence[Base], text: str) -> list[int]:
     shown = Shown(text)
     fitting, following = [], bases[0]
     for i in range(1, len(bases)):
-        if bases[i - 1].by == "disk" and not bases[i - 1].entries:
-            # The file was removed here: whoever saves it after that wants all that it says.
-            break
         for entry in bases[i - 1].entries:
             newer[entry.document].add(entry.text)
         is_late = bases[i].by == "late"
@@ -216,14 +213,22 @@ def _keeps_old(older: Base, newer: Base, text: str) -> bool:
     return _shows(Shown(text), texts, newer.entries)
 
 
+def was_removed(bases: Iterable[Base]) -> bool:
+    """True if the file was removed, or emptied, here: whoever saves an older text after that wants all that it says."""
+    return any(base.by == "disk" and not base.entries for base in bases)
+
+
 def _was_taken_away(newest: Base) -> bool:
     """True if others renamed or removed the file: a new one of that name need not be meant for what was in it."""
     return newest.by == "mirror" and not newest.entries
 
 
 def _foreign(older: Base, newer: Base) -> bool:
-    """True if the step between two texts was not a person's save: the mirror made it, or it only appended entries."""
-    if newer.by == "mirror":
+    """True if the step between two texts was not a person's save: the mirror made it, or it only appended entries.
+
+    After one that only took the file away its text may come back.
+    """
+    if newer.by == "mirror" or was_removed([newer]):
         return True
     if not older.entries:
         # A file that was emptied and filled again: nobody still holds nothing.

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from hiveminddb.vault import markdown
 from hiveminddb.vault.align import Slot, align
-from hiveminddb.vault.choosing import MEANT, NO_BASE, Base, Entry, choose, lines_of
+from hiveminddb.vault.choosing import MEANT, NO_BASE, Base, Entry, choose, lines_of, was_removed
 from hiveminddb.vault.likeness import kept
 from hiveminddb.vault.matching import longest_rising
 
@@ -39,9 +39,9 @@ class Create:
 class Plan:
     """What to do so that the documents say what the file says, and what others wrote meanwhile stays.
 
-    `base` is the index of the chosen base, -1 when there was none. `absent` are edited documents that are not in the
-    present any more, `gone` those that the file lacks and that had left it already; something else in the place of such
-    a one is no edit of it. `adopted` are documents of the present that the base had not and the file has, as they are.
+    `base` is the index of the chosen base, -1 when there was none. `gone` are documents that the file lacks and that
+    had left it already; something else in the place of such a one is no edit of it. `adopted` are documents of the
+    present that the base had not and the file has, as they are.
     `order` is the file when all is done: documents, and creates by index; `moves` are those of its
     documents that need a new place between their neighbours, as every create does.
     """
@@ -50,7 +50,6 @@ class Plan:
     creates: tuple[Create, ...] = ()
     edits: tuple[Edit, ...] = ()
     deletes: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
     adopted: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     order: tuple[str | int, ...] = ()
@@ -72,7 +71,8 @@ def plan(present: Sequence[Entry], bases: Sequence[Base], text: str, *, unread: 
     chosen = choose(bases, text, unread=unread)
     base = bases[chosen].entries if chosen != NO_BASE else ()
     lines = lines_of(base)
-    return _Planner(present, bases, base, lines).plan(chosen, align(lines, text))
+    back = chosen > 0 and was_removed(bases[:chosen])
+    return _Planner(present, bases, base, lines, back).plan(chosen, align(lines, text))
 
 
 def _unglued(entries: Sequence[Entry], text: str) -> str:
@@ -88,14 +88,16 @@ def _unglued(entries: Sequence[Entry], text: str) -> str:
 
 class _Planner:
     def __init__(
-        self, present: Sequence[Entry], bases: Sequence[Base], base: Sequence[Entry], lines: Sequence[str]
+        self, present: Sequence[Entry], bases: Sequence[Base], base: Sequence[Entry], lines: Sequence[str], back: bool
     ) -> None:
         self._present = present
         self._living = {entry.document for entry in present}
         self._base, self._lines = base, lines
+        # The file was removed since it said what the base says, and is there again.
+        self._is_back = back
         in_base = {entry.document for entry in base}
         self._unseen = _by_text(e for e in present if e.document not in in_base)
-        known = in_base | self._living
+        known = self._living if back else in_base | self._living
         gone = (entry for older in bases for entry in older.entries if entry.document not in known)
         self._gone = _by_text(gone)
         self._creates: list[Create] = []
@@ -122,7 +124,6 @@ class _Planner:
             creates=tuple(self._creates),
             edits=tuple(self._edits),
             deletes=tuple(document for document in gone if document in self._living),
-            absent=tuple(e.document for e in self._edits if e.document not in self._living),
             adopted=tuple(self._adopted),
             gone=tuple(document for document in gone if document not in self._living),
             order=order,
@@ -136,13 +137,14 @@ class _Planner:
         entry = self._base[slot.entry]
         implied = entry.text + "\n" if not is_last and not entry.text.endswith("\n") else entry.text
         same = slot.text in (entry.text, implied)
-        if not same and entry.document not in self._living and kept(entry.text, slot.text) < MEANT:
-            # It was moved or taken away by others, and this is something else in its place.
+        is_gone = entry.document not in self._living
+        if is_gone and (self._is_back if same else kept(entry.text, slot.text) < MEANT):
+            # It comes back; or it was moved or taken away by others, and this is something else in its place.
             self._left.add(slot.entry)
             return self._create(slot.text, is_head)
         if not same:
             self._edits.append(Edit(entry.document, entry.text, slot.text, is_head))
-        return [] if same and entry.document not in self._living else [entry.document]
+        return [] if same and is_gone else [entry.document]
 
     def _create(self, text: str, is_head: bool) -> list[str | int]:
         if adopted := self._unseen.pop(text, None):

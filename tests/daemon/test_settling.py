@@ -211,6 +211,58 @@ async def test_a_removed_file_invalidates_and_the_same_file_again_brings_back_th
         assert [row.id for row in await it.living()] == ids
 
 
+async def test_a_removed_file_that_comes_back_edited_brings_back_the_same_memories(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        ids = [row.id for row in await it.living()]
+        await it.remove()
+        back = FILE.replace("second", "second, and what was thought of since")
+        await it.save(back)
+        assert [row.id for row in await it.living()] == ids
+        assert it.text == back
+
+
+@pytest.mark.parametrize("is_seen", [False, True])
+@pytest.mark.parametrize("back", [FILE, FILE.replace("second", "second, by hand")])
+async def test_a_removed_file_that_comes_back_has_what_others_wrote_meanwhile_once(
+    tmp_path: Path, back: str, is_seen: bool
+) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        rows = await it.living()
+        await it.remove()
+        await it.write_text_unseen(rows[1].id, rows[1].text.replace("first", "first, as others see it"))
+        if is_seen:
+            await it.come_round()
+            assert it.text and "as others see it" in it.text
+        await it.save(back)
+        assert [row.id for row in await it.living()] == [row.id for row in rows]
+        assert it.text == back.replace("first", "first, as others see it")
+
+
+async def test_what_others_made_of_a_removed_file_stays_when_a_part_of_it_comes_back(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        rows = await it.living()
+        await it.remove()
+        await it.write_text_unseen(rows[1].id, rows[1].text.replace("first", "first, as others see it"))
+        await it.come_round()
+        await it.save(rows[0].text + rows[2].text)
+        assert [row.id for row in await it.living()] == [row.id for row in rows]
+        await it.save((it.text or "").replace("second", "second, once more"))
+        assert "as others see it" in (it.text or "") and "once more" in (it.text or "")
+
+
+async def test_a_new_file_of_the_name_of_a_removed_one_is_no_edit_of_that(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        await it.remove()
+        other = "# shopping\n\n## 2026-02-01 10:00:00 UTC\n\nmilk and bread\n"
+        await it.save(other)
+        assert it.text == other
+        assert not {row.id for row in await it.living()} & {row.id for row in await it.gone()}
+
+
 async def test_a_file_that_gets_the_name_of_a_renamed_one_is_another_file(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("```\nnever closed")
