@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Who made the changes that a save was taken for.
+BY_FILE = "file"
+# In whose name a merge is tidied up.
+BY_MERGE = "merge"
+
+
+def copy_of(id: str) -> str:
+    """Why an entry was made that says the same as one that stands in its file already."""
+    return f"copy of {id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Author:

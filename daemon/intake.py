@@ -6,10 +6,11 @@ origins, and any number of times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 
+from hiveminddb.daemon import copies
 from hiveminddb.daemon.admission import admitted
 from hiveminddb.daemon.pipeline import KIND, Pipeline
 from hiveminddb.daemon.projection import HEAD
@@ -92,12 +93,14 @@ class Intake:
         known = history.known_before(tx.connection, list({it.change.document for it in placed}), placed[0].n)
         renamed: list[Renamed] = []
         rows: list[MemoryRow] = []
+        said: set[str] = set()
         new: list[tuple[_Placed, Content]] = []
         for it in placed:
             content = None if it.change.document in known else _first(it.change)
             known.add(it.change.document)
             if content is not None:
                 new.append((it, content))
+                said.add(it.change.document)
                 continue
             rows += self._put_new(tx, new)
             new = []
@@ -105,21 +108,27 @@ class Intake:
             if row := self._pipeline.absorb(tx, it.n, it.change):
                 rows.append(row)
                 renamed += renamed_file(tx, it.change, before, row)
+                if not before or (before.text, before.alive) != (row.text, row.alive):
+                    said.add(row.id)
         rows += self._put_new(tx, new)
         self._note(rows)
-        self._tidy(tx, {row.id for row in rows if row.role == HEAD}, renamed)
+        self._tidy(tx, {row.id: row for row in rows}, said, renamed)
 
     def _put_new(self, tx: Transaction, new: Sequence[tuple[_Placed, Content]]) -> list[MemoryRow]:
         changes, places = [it.change for it, _ in new], [it.n for it, _ in new]
         return self._pipeline.put_new(tx, changes, places, [content for _, content in new]) if new else []
 
-    def _tidy(self, tx: Transaction, heads: Iterable[str], renamed: Iterable[Renamed]) -> None:
+    def _tidy(self, tx: Transaction, rows: Mapping[str, MemoryRow], said: Set[str], renamed: Iterable[Renamed]) -> None:
+        """`said` are those of the rows that are new, have another text, or live again."""
         followed: set[str] = set()
         for file in renamed:
-            rows = follow(tx, self._pipeline, file, followed)
-            followed.update(row.id for row in rows)
-            self._note(rows)
-        for topic in topic_files.shared_heads(tx.connection, heads):
+            moved = follow(tx, self._pipeline, file, followed)
+            followed.update(row.id for row in moved)
+            self._note(moved)
+        for row in rows.values():
+            if row.alive and row.id in said:
+                copies.leave_one(tx, self._pipeline, row)
+        for topic in topic_files.shared_heads(tx.connection, [row.id for row in rows.values() if row.role == HEAD]):
             leave_one_head(tx, self._pipeline, topic)
 
     def _note(self, rows: Iterable[MemoryRow]) -> None:

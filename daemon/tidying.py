@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from hiveminddb.daemon.entries import Author
+from hiveminddb.daemon.entries import BY_MERGE, Author
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.retiring import retire
@@ -18,9 +18,6 @@ from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.encoding import new_client
 from hiveminddb.vault import markdown
-
-# In whose name a merge is tidied up.
-BY_MERGE = "merge"
 
 
 @dataclass(frozen=True, slots=True)

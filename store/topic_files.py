@@ -49,6 +49,16 @@ def head_of(connection: apsw.Connection, topic: str) -> MemoryRow | None:
     return row_from(values) if values else None
 
 
+def heads_of(connection: apsw.Connection, topic: str) -> list[MemoryRow]:
+    """The living heads of a topic's file: several where a merge left them."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM memories WHERE topic = ? AND position = '0' AND invalidated_at IS NULL"
+        " AND role = 'head' ORDER BY id",
+        (topic,),
+    )
+    return [row_from(values) for values in rows]
+
+
 def shared_heads(connection: apsw.Connection, documents: Iterable[str]) -> list[str]:
     """The topics where one of these documents is a head, and another living head stands too."""
     found: set[str] = set()
@@ -62,6 +72,17 @@ def invalidated_with(connection: apsw.Connection, text_hash: bytes, since: int) 
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM memories WHERE text_hash = ? AND invalidated_at >= ? ORDER BY invalidated_at DESC, id",
         (text_hash, since),
+    )
+    return [row_from(values) for values in rows]
+
+
+def living_of(connection: apsw.Connection, topic: str, second: int) -> list[MemoryRow]:
+    """The living entries of a topic that were made in the second from that time (microseconds), in the file's order."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM memories INDEXED BY memories_created"
+        " WHERE listed = 1 AND invalidated_at IS NULL AND created_at >= ?1 AND created_at < ?1 + 1000000 AND topic = ?2"
+        " ORDER BY position, id",
+        (second, topic),
     )
     return [row_from(values) for values in rows]
 

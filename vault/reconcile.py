@@ -160,7 +160,10 @@ class _Planner:
         kept = [at[item] for item in placed if isinstance(item, str) and item in self._living]
         fixed = {self._base[i].document for i in longest_rising(kept)}
         moves = tuple(item for item in placed if isinstance(item, str) and item not in fixed)
-        leaving = gone.union(moves)
+        # What others have edited meanwhile outlives that the file lacks it.
+        seen = {entry.document: entry.text for entry in self._base}
+        outliving = {e.document for e in self._present if e.text != seen.get(e.document)}
+        leaving = (gone - outliving).union(moves)
         staying = [entry for entry in self._present if entry.document not in leaving]
         demoted = {edit.document for edit in self._edits if not edit.is_head}
         heads = [item for item in placed if isinstance(item, int) and self._creates[item].is_head]

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import accumulate, zip_longest
 
+from hiveminddb.daemon.entries import BY_FILE
 from hiveminddb.store import changes, history, vault_state
 from hiveminddb.store.history import Stay
 from hiveminddb.store.transaction import Transaction
@@ -20,9 +21,6 @@ from hiveminddb.store.vault_state import VaultBase
 from hiveminddb.vault import markdown
 from hiveminddb.vault.choosing import Shown
 from hiveminddb.vault.difference import apart
-
-# Who made the changes that a save was taken for.
-BY_FILE = "file"
 
 # How many texts of each kind a save is compared with. More would cost more a save.
 _NEWEST = 6

@@ -11,10 +11,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from hiveminddb.daemon.entries import Author, NewEntry
+from hiveminddb.daemon.entries import BY_FILE, Author, NewEntry
 from hiveminddb.daemon.mirror.bases import NO_TEXT, file_bases, seen_text
 from hiveminddb.daemon.mirror.begun import is_torn, last_base, never_was, unrecorded
-from hiveminddb.daemon.mirror.candidates import BY_FILE
 from hiveminddb.daemon.mirror.takein import (
     BASES_KEPT,
     Arrival,

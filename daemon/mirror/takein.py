@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hiveminddb.daemon.births import Births
-from hiveminddb.daemon.entries import Author, NewEntry
+from hiveminddb.daemon.entries import BY_FILE, Author, NewEntry, copy_of
 from hiveminddb.daemon.mirror.bases import NO_TEXT, base_entries, file_bases, state_in
-from hiveminddb.daemon.mirror.candidates import BY_FILE, candidates
+from hiveminddb.daemon.mirror.candidates import candidates
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import ENTRY, HEAD, HEAD_POSITION, invalidated
 from hiveminddb.model import Action
@@ -151,6 +151,8 @@ class _Application:
         self._author = Author(BY_FILE)
         self._client = new_client()
         self._came_back: list[str] = []
+        # What stands in the file already, by its text.
+        self._standing: dict[str, str] = {}
 
     def apply(self, meaning: Plan, present: Sequence[MemoryRow]) -> list[str]:
         """Does it; the documents that came back."""
@@ -158,6 +160,7 @@ class _Application:
             self._edit(edit)
         for id in meaning.deletes:
             self._delete(id)
+        self._standing = {row.text: row.id for row in present}
         self._place(meaning, {row.id: row.position for row in present})
         return self._came_back
 
@@ -213,7 +216,10 @@ class _Application:
         if self._is_new:
             return _derived(self._found, create, where, self._alike)
         at = to_microseconds(create.heading) if create.heading else self._found.written_at
-        return NewEntry(create.text, {**_placed_fields(self._found, create, where), "created_at": at}, self._author)
+        fields = {**_placed_fields(self._found, create, where), "created_at": at}
+        original = self._standing.get(create.text)
+        author = replace(self._author, reason=copy_of(original)) if original else self._author
+        return NewEntry(create.text, fields, author)
 
     def _made_elsewhere(self, entry: NewEntry) -> bool:
         """Whether the document of that entry has come from another node already: it holds here too."""
