@@ -70,11 +70,11 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     if unread and bases[0].by == "mirror" and not text.startswith(newest):
         if fitting:
             return min(fitting, key=lambda i: (distance(fitting[i], text), i))
-        if not _has_of(newest, text):
+        if not has_of(newest, text):
             # Another file: the mirror used a name that was free while somebody was saving under it.
             return NO_BASE
     # A text that has nothing of an older one, as after an exchange of names, shows by what it lacks that it is another.
-    fitting = {i: known for i, known in fitting.items() if _has_of(known, text)}
+    fitting = {i: known for i, known in fitting.items() if has_of(known, text)}
     # A text that lacks whole entries or lines is stale, and so is one with other words put into the same line; one that
     # only lacks words may be its author's answer to those.
     unseen = {
@@ -203,7 +203,8 @@ def _are_news(passages: Sequence[str], words: str, known: Mapping[str, str]) -> 
     return all(f" {it} " in words and not any(f" {it} " in other for other in before) for it in passages)
 
 
-def _has_of(known: str, text: str) -> bool:
+def has_of(known: str, text: str) -> bool:
+    """True if a text has a line of some length of another, or half of it: else it was not made from that."""
     return shares_lines(known, text) or kept(known, text) >= MEANT
 
 

@@ -6,6 +6,7 @@ from hiveminddb.daemon.mirror.bases import NO_TEXT, base_text, file_bases, seen_
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
+from hiveminddb.vault.choosing import has_of
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText, digest_of
 
@@ -50,8 +51,11 @@ def is_torn(tx: Transaction, known: VaultFile, doubtful: VaultBase | None, text:
 
 
 def never_was(tx: Transaction, known: VaultFile | None, doubtful: VaultBase, file: FileText) -> bool:
-    """Whether somebody went on from the last text that was certainly there: they went back, or it is the nearer one."""
+    """Whether somebody went on from the last text that was certainly there: they went back, or it is the nearer one.
+
+    Who has nothing of what was begun need not have seen it.
+    """
     if any(base.digest == file.digest for base in file_bases(tx, doubtful.topic)):
         return True
-    before = seen_text(tx, known) if known else ""
-    return distance(before, file.text) <= distance(base_text(tx, doubtful), file.text)
+    before, after = seen_text(tx, known) if known else "", base_text(tx, doubtful)
+    return not has_of(after, file.text) or distance(before, file.text) <= distance(after, file.text)

@@ -125,3 +125,14 @@ async def test_another_file_made_where_others_have_renamed_one_away_is_no_edit_o
         assert [row.text for row in await it.living()] == [ANOTHER + "and a line by hand\n"]
         it.topic = "elsewhere"
         assert [row.text for row in await it.living()] == [FORMER]
+
+
+async def test_another_file_put_where_a_shorter_text_was_to_be_written_removes_nothing_of_that(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE + "## 2026-05-05 10:00\n\n" + "a long entry that others will have taken away " * 20 + "\n")
+        await it.forget_unseen((await it.living())[-1].id)
+        await it.add_unseen("from elsewhere")
+        await begin_to_write(it)
+        await it.save(ANOTHER)
+        assert "from elsewhere" in await entries(it)
+        assert it.text and ANOTHER.strip() in it.text
