@@ -21,6 +21,9 @@ BEGINNING = 16
 LINE = 24
 # Fewer characters than this are no word that tells who wrote it.
 RARE = 4
+# Of so many entries that came together nobody has at once taken out all but this share.
+MANY = 8
+FEW_OF_MANY = 0.25
 # So much of a text that was taken out of the folder must be in a new file for it to be an edit of that text.
 MEANT = 0.5
 
@@ -51,8 +54,11 @@ def render(entries: Iterable[Entry]) -> str:
     return "".join(lines_of(entries))
 
 
-def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
-    """The index of the base the new text was made from; -1 where it was made from none of them."""
+def choose(bases: Sequence[Base], text: str, *, unread: bool = False, hasty: bool = False) -> int:
+    """The index of the base the new text was made from; -1 where it was made from none of them.
+
+    `unread`: nobody can have read the newest; `hasty`: the text came so soon after it that nobody has thought about it.
+    """
     if not bases:
         return NO_BASE
     if not text.strip(markdown.BLANK):
@@ -66,6 +72,8 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False) -> int:
     if equal:
         # Exactly an older text: somebody went back to it on purpose, unless they cannot have seen the newer one.
         return equal if unread or was_removed(bases[:equal]) else 0
+    if hasty and (without := _mostly_without(bases, text)):
+        return min(without, key=lambda i: (distance(older[i], text), i))
     fitting = {i: older[i] for i in _stale(bases, text)}
     if unread and bases[0].by == "mirror" and not text.startswith(newest):
         if fitting:
@@ -177,6 +185,20 @@ def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) 
     if any(_are_news(new_words(old, it), shown.words, known) for old, it in rewritten):
         return True
     return any(shown.has(it, known.values()) for it in added if markdown.heading_time(it))
+
+
+def _mostly_without(bases: Sequence[Base], text: str) -> list[int]:
+    """Older texts after which others put in many entries at once, of which the new text has next to none."""
+    if bases[0].by != "mirror":
+        return []
+    pieces, found = set(markdown.pieces(text)), []
+    for i in range(1, len(bases)):
+        known = {entry.document for entry in bases[i].entries}
+        came = [it.text for it in bases[0].entries if it.document not in known and markdown.heading_time(it.text)]
+        shown = sum(it in pieces for it in came)
+        if len(came) >= MANY and shown <= FEW_OF_MANY * len(came) and has_of(render(bases[i].entries), text):
+            found.append(i)
+    return found
 
 
 def _is_new(entry: str, shown: Shown, known: Mapping[str, str]) -> bool:

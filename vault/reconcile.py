@@ -61,14 +61,17 @@ class Plan:
         return not (self.creates or self.edits or self.deletes or self.moves)
 
 
-def plan(present: Sequence[Entry], bases: Sequence[Base], text: str, *, unread: bool = False) -> Plan:
+def plan(
+    present: Sequence[Entry], bases: Sequence[Base], text: str, *, unread: bool = False, hasty: bool = False
+) -> Plan:
     """The meaning of a file's new text, given its recent texts, newest first, and what it should be now.
 
-    `unread` says that nobody can have read the file since the mirror last wrote it.
+    `unread` says that nobody can have read the file since the mirror last wrote it, `hasty` that it was saved so soon
+    after that that nobody has thought about it.
     """
     for known in bases:
         text = _unglued(known.entries, text)
-    chosen = choose(bases, text, unread=unread)
+    chosen = choose(bases, text, unread=unread, hasty=hasty)
     base = bases[chosen].entries if chosen != NO_BASE else ()
     lines = lines_of(base)
     back = chosen > 0 and was_removed(bases[:chosen])

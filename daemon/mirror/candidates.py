@@ -62,12 +62,20 @@ def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness) ->
     """The text as of when the file was nearest; where that is in the middle of a save, the text saved."""
     begin, end = nearness.nearest(line[0].n)
     known = [base for base in line if not base.extra and begin <= base.upto <= end]
-    following = changes.change(tx.connection, end + 1)
-    if known or following is None:
+    following = [base for base in line if base.n > end]
+    if known or not following:
         return known[:1]
-    if following.actor == BY_FILE:
-        return [base for base in line if base.n > end][-1:]
-    return [VaultBase(line[0].topic, end, end, "mirror", "")]
+    return (
+        following[-1:] if _made_of(tx, following[-1], end + 1) else [VaultBase(line[0].topic, end, end, "mirror", "")]
+    )
+
+
+def _made_of(tx: Transaction, saved: VaultBase, n: int) -> bool:
+    """Whether a change is one of those that a save made of a file."""
+    if saved.by != "disk" or saved.extra:
+        return n in saved.extra
+    made, last = changes.change(tx.connection, n), changes.change(tx.connection, saved.n)
+    return made is not None and last is not None and made.actor == BY_FILE and made.origin == last.origin
 
 
 def _before_appends(tx: Transaction, saved: VaultBase, since: int, shown: Shown) -> Iterator[VaultBase]:

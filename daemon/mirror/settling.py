@@ -32,6 +32,9 @@ from hiveminddb.vault.files import FileText, Stat, digest_of
 from hiveminddb.vault.held import Late
 from hiveminddb.vault.topics import Topics, topic_of
 
+# Nobody reads what came into a file, and takes most of it out again, in so short a time; programs may.
+HASTE_NS = 2_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -68,7 +71,7 @@ class Settler:
         for look in looks:
             file = look.file
             if file and file.text.strip() and topic_files.is_unknown(tx.connection, look.topic):
-                entries = new_entries(tx, _arrival(look.topic, file, look.unread))
+                entries = new_entries(tx, _arrival(look.topic, file))
                 if entries is not None:
                     new += entries
                     files.append((look.topic, file))
@@ -188,7 +191,8 @@ class Settler:
             return known
         if doubtful and never_was(tx, known, doubtful, file):
             _forget(tx, doubtful)
-        take_in(tx, self._pipeline, _arrival(look.topic, file, look.unread))
+        hasty = known is not None and 0 <= file.stat.ctime_ns - known.ctime_ns < HASTE_NS
+        take_in(tx, self._pipeline, replace(_arrival(look.topic, file), unread=look.unread, hasty=hasty))
         return known
 
     def _gone(self, tx: Transaction, topic: str, known: VaultFile | None, doubtful: VaultBase | None) -> None:
@@ -232,8 +236,8 @@ def _removal(tx: Transaction, topic: str, n: int, expected: str) -> Todo:
     return Todo(topic, n, "", expected)
 
 
-def _arrival(topic: str, file: FileText, unread: bool) -> Arrival:
-    return Arrival(topic, file.text, file.digest, file.stat.mtime_ns // 1000, unread)
+def _arrival(topic: str, file: FileText) -> Arrival:
+    return Arrival(topic, file.text, file.digest, file.stat.mtime_ns // 1000)
 
 
 def _forget(tx: Transaction, doubtful: VaultBase | None) -> None:

@@ -41,13 +41,17 @@ _PASTE_MICROSECONDS = 15 * 60 * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file's text as found; `written_at` in microseconds, `unread` where nobody can have read our last write."""
+    """A file's text as found; `written_at` in microseconds.
+
+    `unread` where nobody can have read our last write, `hasty` where it came too soon after that to be an answer to it.
+    """
 
     topic: str
     text: str
     digest: str
     written_at: int
     unread: bool = False
+    hasty: bool = False
 
 
 def merge_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> list[MemoryRow]:
@@ -106,7 +110,7 @@ def _merge(
     """Merge a text made from one of the known ones: which, and the changes of what else it has of the documents."""
     bases = [Base(base.n, base.by, base_entries(tx, base)) for base in known]
     present = tx.entries_of(found.topic)
-    meaning = plan(_entries(present), bases, found.text, unread=found.unread)
+    meaning = plan(_entries(present), bases, found.text, unread=found.unread, hasty=found.hasty)
     base = known[meaning.base] if meaning.base >= 0 else None
     texts = {entry.document: entry.text for entry in bases[meaning.base].entries} if base else {}
     is_new = not vault_state.vault_bases(tx.connection, found.topic)

@@ -10,6 +10,7 @@ import pytest
 
 from hiveminddb.daemon.mirror.bases import NO_TEXT
 from hiveminddb.daemon.mirror.settling import Look
+from hiveminddb.daemon.mirror.takein import BASES_KEPT
 from hiveminddb.store import vault_state
 from tests.daemon.island import Island, agree, islands, meet
 
@@ -328,3 +329,19 @@ def test_a_mirror_killed_while_it_removed_a_file_does_not_take_it_for_a_persons_
         assert len(b.living("page")) == len(a.living("page")) == 2
         assert b.files["page"] == text
         assert not b.write(lambda tx: vault_state.removals(tx.connection, NO_TEXT))
+
+
+def test_a_buffer_that_is_older_than_all_that_is_remembered_reverts_nothing_of_another_machines_save() -> None:
+    with islands("a", "b") as (a, b):
+        a.save("notes", FILE)
+        b.hear(a)
+        b.mirror()
+        b.save("notes", b.files["notes"] + "## 2026-03-03 10:00\n\nsaved on b\n\n")
+        a.hear(b)
+        a.mirror()
+        for n in range(BASES_KEPT + 6):
+            a.add("notes", f"added on a, number {n}")
+            a.mirror()
+        before = a.contents("notes")
+        a.save("notes", FILE.replace("first", "first, by hand"))
+        assert a.contents("notes") == [it.replace("first", "first, by hand") for it in before]

@@ -240,6 +240,23 @@ def test_so_does_one_saved_over_what_others_have_put_there_since() -> None:
     assert [edit.document for edit in made.edits] == ["day2"] and not made.deletes
 
 
+def test_of_many_entries_that_have_just_come_nobody_has_taken_out_nearly_all() -> None:
+    seen, present = file_of(1, 2), file_of(1, 2, *range(3, 16))
+    bases = history(("mirror", seen), ("mirror", present))
+    # What its author has appended too, before the text that they hold was known here.
+    text = render(file_of(1, 2, 5)) + entry(20, "by hand")
+    made = plan(present, bases, text, hasty=True)
+    assert (made.base, made.deletes, made.adopted, len(made.creates)) == (1, (), ("day5",), 1)
+    # With time to read them, that is what a person has done.
+    assert len(plan(present, bases, text).deletes) == 12
+
+
+def test_few_entries_that_have_just_come_may_be_taken_out_at_once() -> None:
+    seen, present = file_of(1, 2), file_of(1, 2, 3, 4, 5)
+    bases = history(("mirror", seen), ("mirror", present))
+    assert plan(present, bases, render(file_of(1, 2, 5)), hasty=True).deletes == ("day3", "day4")
+
+
 def test_another_file_saved_over_one_that_nobody_has_read_yet_removes_nothing_of_it() -> None:
     present = file_of(1, 2)
     made = plan(present, history(("mirror", present)), "a note of its own\n", unread=True)
