@@ -21,9 +21,9 @@ BEGINNING = 16
 LINE = 24
 # Fewer characters than this are no word that tells who wrote it.
 RARE = 4
-# Of so many entries that came together nobody has at once taken out all but this share.
+# Nobody takes out at once so many entries that came together, all but this share, and leaves as many older ones alone.
 MANY = 8
-FEW_OF_MANY = 0.25
+FEW = 0.25
 # So much of a text that was taken out of the folder must be in a new file for it to be an edit of that text.
 MEANT = 0.5
 
@@ -188,15 +188,15 @@ def _shows(shown: Shown, newer: Mapping[str, set[str]], older: Sequence[Entry]) 
 
 
 def _mostly_without(bases: Sequence[Base], text: str) -> list[int]:
-    """Older texts after which others put in many entries at once, of which the new text has next to none."""
+    """Older texts of many entries, nearly all in the new one, after which others put in many of which it has few."""
     if bases[0].by != "mirror":
         return []
     pieces, found = set(markdown.pieces(text)), []
     for i in range(1, len(bases)):
         known = {entry.document for entry in bases[i].entries}
-        came = [it.text for it in bases[0].entries if it.document not in known and markdown.heading_time(it.text)]
-        shown = sum(it in pieces for it in came)
-        if len(came) >= MANY and shown <= FEW_OF_MANY * len(came) and has_of(render(bases[i].entries), text):
+        came = [entry.text in pieces for entry in bases[0].entries if entry.document not in known]
+        were = [entry.text in pieces for entry in bases[i].entries]
+        if min(len(came), len(were)) >= MANY and sum(came) <= FEW * len(came) and sum(were) >= (1 - FEW) * len(were):
             found.append(i)
     return found
 

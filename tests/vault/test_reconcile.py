@@ -241,14 +241,21 @@ def test_so_does_one_saved_over_what_others_have_put_there_since() -> None:
 
 
 def test_of_many_entries_that_have_just_come_nobody_has_taken_out_nearly_all() -> None:
-    seen, present = file_of(1, 2), file_of(1, 2, *range(3, 16))
+    old, new = range(1, 11), range(11, 25)
+    seen, present = file_of(*old), file_of(*old, *new)
     bases = history(("mirror", seen), ("mirror", present))
     # What its author has appended too, before the text that they hold was known here.
-    text = render(file_of(1, 2, 5)) + entry(20, "by hand")
+    text = render(file_of(*old, 15)) + entry(26, "by hand")
     made = plan(present, bases, text, hasty=True)
-    assert (made.base, made.deletes, made.adopted, len(made.creates)) == (1, (), ("day5",), 1)
+    assert (made.base, made.deletes, made.adopted, len(made.creates)) == (1, (), ("day15",), 1)
     # With time to read them, that is what a person has done.
-    assert len(plan(present, bases, text).deletes) == 12
+    assert len(plan(present, bases, text).deletes) == 13
+
+
+def test_of_a_file_that_has_just_been_made_all_but_one_entry_may_be_taken_out_at_once() -> None:
+    seen, present = file_of(), file_of(*range(1, 16))
+    bases = history(("mirror", seen), ("mirror", present))
+    assert len(plan(present, bases, render(file_of(5)), hasty=True).deletes) == 14
 
 
 def test_few_entries_that_have_just_come_may_be_taken_out_at_once() -> None:
