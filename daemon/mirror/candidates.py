@@ -59,15 +59,16 @@ def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[Va
 
 
 def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness) -> list[VaultBase]:
-    """The text as of when the file was nearest; where that is in the middle of a save, the text saved."""
+    """The text as of when the file was nearest; where that is between two that it had, the later one."""
     begin, end = nearness.nearest(line[0].n)
     known = [base for base in line if not base.extra and begin <= base.upto <= end]
     following = [base for base in line if base.n > end]
     if known or not following:
         return known[:1]
-    return (
-        following[-1:] if _made_of(tx, following[-1], end + 1) else [VaultBase(line[0].topic, end, end, "mirror", "")]
-    )
+    is_remembered = len(following) < len(line)
+    if is_remembered or _made_of(tx, following[-1], end + 1):
+        return following[-1:]
+    return [VaultBase(line[0].topic, end, end, "mirror", "")]
 
 
 def _made_of(tx: Transaction, saved: VaultBase, n: int) -> bool:
