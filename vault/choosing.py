@@ -72,8 +72,6 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False, hasty: boo
     if equal:
         # Exactly an older text: somebody went back to it on purpose, unless they cannot have seen the newer one.
         return equal if unread or was_removed(bases[:equal]) else 0
-    if hasty and (without := _mostly_without(bases, text)):
-        return min(without, key=lambda i: (distance(older[i], text), i))
     fitting = {i: older[i] for i in _stale(bases, text)}
     if unread and bases[0].by == "mirror" and not text.startswith(newest):
         if fitting:
@@ -100,7 +98,9 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False, hasty: boo
         return 0
     # Letters that lines happen to share must not outweigh that others' lines are not there.
     possible = fitting if unseen else {0: newest, **fitting}
-    return min(possible.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
+    nearest = min(possible.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
+    without = _mostly_without(bases, text) if hasty and not nearest else []
+    return min(without, key=lambda i: (distance(older[i], text), i), default=nearest)
 
 
 class Shown:
