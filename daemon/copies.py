@@ -16,7 +16,7 @@ from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.retiring import retire
 from hiveminddb.model import Change
-from hiveminddb.store import changes, topic_files
+from hiveminddb.store import changes, history, topic_files
 from hiveminddb.store.rows import MemoryRow, to_microseconds
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync import document
@@ -25,6 +25,7 @@ from hiveminddb.vault import markdown
 
 # How many of the last texts of a memory are compared.
 _VERSIONS = 64
+_SECOND = 1_000_000
 # Fewer characters than this are written by two people who know nothing of each other.
 _TELLING = 16
 
@@ -61,7 +62,7 @@ class _Life:
 
 def leave_one(tx: Transaction, pipeline: Pipeline, came: MemoryRow) -> None:
     """Of a memory that has come and one that it is a copy of, or that is a copy of it, one stays."""
-    others = _others(tx, came)
+    others = _others(tx, pipeline, came)
     fresh = tx.memory(came.id) if others else None
     if fresh is None or not fresh.alive:
         return
@@ -71,20 +72,30 @@ def leave_one(tx: Transaction, pipeline: Pipeline, came: MemoryRow) -> None:
             return
 
 
-def _others(tx: Transaction, came: MemoryRow) -> list[MemoryRow]:
-    """The memories beside it that may be the same: of the same second, or heads both."""
+def _others(tx: Transaction, pipeline: Pipeline, came: MemoryRow) -> list[MemoryRow]:
+    """The memories beside it that may be the same, one of the two made here of a file: heads both, or of one second.
+
+    What was made of a file has the time of its heading; what came by the API was made in the course of that second.
+    """
     if came.role == HEAD:
         found = topic_files.heads_of(tx.connection, came.topic)
     elif written_at := markdown.heading_time(came.text):
-        found = topic_files.living_of(tx.connection, came.topic, to_microseconds(written_at))
+        at = to_microseconds(written_at)
+        is_ours = came.created_at == at and _is_ours(tx, pipeline, came)
+        found = topic_files.living_of(tx.connection, came.topic, at, at + (_SECOND if is_ours else 1))
+        found = found if is_ours else [row for row in found if _is_ours(tx, pipeline, row)]
     else:
         found = []
     return [row for row in found if row.id != came.id]
 
 
+def _is_ours(tx: Transaction, pipeline: Pipeline, row: MemoryRow) -> bool:
+    return any(history.made_at(tx.connection, row.id, origin) for origin in {pipeline.node, pipeline.origin})
+
+
 def _join(tx: Transaction, pipeline: Pipeline, copy: _Life, original: _Life) -> bool:
     """The original says what the copy said since they were the same, and the copy goes; False where it is none."""
-    if not _may_go(copy, original) or copy.makers.isdisjoint({pipeline.node, pipeline.origin}):
+    if not _may_go(copy, original) or not _is_ours(tx, pipeline, copy.row):
         return False
     texts = [content.text for content in original.said]
     common = next((content.text for content in reversed(copy.said) if content.text in texts), None)

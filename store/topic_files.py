@@ -76,13 +76,13 @@ def invalidated_with(connection: apsw.Connection, text_hash: bytes, since: int) 
     return [row_from(values) for values in rows]
 
 
-def living_of(connection: apsw.Connection, topic: str, second: int) -> list[MemoryRow]:
-    """The living entries of a topic that were made in the second from that time (microseconds), in the file's order."""
+def living_of(connection: apsw.Connection, topic: str, since: int, until: int) -> list[MemoryRow]:
+    """The living entries of a topic that were made between two times (microseconds), in the file's order."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM memories INDEXED BY memories_created"
-        " WHERE listed = 1 AND invalidated_at IS NULL AND created_at >= ?1 AND created_at < ?1 + 1000000 AND topic = ?2"
+        " WHERE listed = 1 AND invalidated_at IS NULL AND created_at >= ? AND created_at < ? AND topic = ?"
         " ORDER BY position, id",
-        (second, topic),
+        (since, until, topic),
     )
     return [row_from(values) for values in rows]
 
