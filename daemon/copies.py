@@ -16,18 +16,17 @@ from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.retiring import retire
 from hiveminddb.model import Change
-from hiveminddb.store import changes, history, topic_files
+from hiveminddb.store import changes, topic_files
 from hiveminddb.store.rows import MemoryRow, to_microseconds
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync import document
 from hiveminddb.sync.document import Content
 from hiveminddb.vault import markdown
+from hiveminddb.vault.choosing import BEGINNING
 
 # How many of the last texts of a memory are compared.
 _VERSIONS = 64
 _SECOND = 1_000_000
-# Fewer characters than this are written by two people who know nothing of each other.
-_TELLING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,9 @@ def leave_one(tx: Transaction, pipeline: Pipeline, came: MemoryRow) -> None:
     fresh = tx.memory(came.id) if others else None
     if fresh is None or not fresh.alive:
         return
-    for row in others:
-        lives = _life(tx, fresh), _life(tx, row)
-        if any(_join(tx, pipeline, copy, original) for copy, original in (lives[::-1], lives)):
+    came_life = _life(tx, fresh)
+    for life in (_life(tx, row) for row in others):
+        if _join(tx, pipeline, life, came_life) or _join(tx, pipeline, came_life, life):
             return
 
 
@@ -81,29 +80,25 @@ def _others(tx: Transaction, pipeline: Pipeline, came: MemoryRow) -> list[Memory
         found = topic_files.heads_of(tx.connection, came.topic)
     elif written_at := markdown.heading_time(came.text):
         at = to_microseconds(written_at)
-        is_ours = came.created_at == at and _is_ours(tx, pipeline, came)
+        is_ours = came.created_at == at and pipeline.has_made(tx, came.id)
         found = topic_files.living_of(tx.connection, came.topic, at, at + (_SECOND if is_ours else 1))
-        found = found if is_ours else [row for row in found if _is_ours(tx, pipeline, row)]
+        found = found if is_ours else [row for row in found if pipeline.has_made(tx, row.id)]
     else:
         found = []
     return [row for row in found if row.id != came.id]
 
 
-def _is_ours(tx: Transaction, pipeline: Pipeline, row: MemoryRow) -> bool:
-    return any(history.made_at(tx.connection, row.id, origin) for origin in {pipeline.node, pipeline.origin})
-
-
 def _join(tx: Transaction, pipeline: Pipeline, copy: _Life, original: _Life) -> bool:
     """The original says what the copy said since they were the same, and the copy goes; False where it is none."""
-    if not _may_go(copy, original) or not _is_ours(tx, pipeline, copy.row):
+    if not _may_go(copy, original) or copy.makers.isdisjoint(pipeline.names):
         return False
-    texts = [content.text for content in original.said]
-    common = next((content.text for content in reversed(copy.said) if content.text in texts), None)
+    last = {content.text: version for version, content in enumerate(original.said)}
+    common = next((content.text for content in reversed(copy.said) if content.text in last), None)
     if common is None or (common != copy.row.text and not _may_go_on(copy, common)):
         return False
     why = Author(BY_MERGE, f"its file was copied, and so was {original.row.id}")
     if common != copy.row.text:
-        state = original.state_at(_last(texts, common))
+        state = original.state_at(last[common])
         pipeline.edit(tx, original.row, "update", why, text=copy.row.text, state=state)
     retire(tx, pipeline, copy.row, why)
     return True
@@ -122,7 +117,7 @@ def _may_go_on(copy: _Life, common: str) -> bool:
     """Whether what was said since is to be merged: once, and where few would have begun with the same words."""
     start, end = markdown.body(common, copy.row.role == HEAD)
     is_joined = any(change.action == "invalidate" for change in copy.made)
-    return not is_joined and end - start >= _TELLING
+    return not is_joined and end - start >= BEGINNING
 
 
 def _life(tx: Transaction, row: MemoryRow) -> _Life:
@@ -136,7 +131,3 @@ def _given(content: Content) -> dict[str, Any]:
     """What a document says beside its text, its place, and that it is gone."""
     beside = {"topic", "position", "role", "invalidated"} | content.births
     return {name: value for name, value in content.fields.items() if name not in beside}
-
-
-def _last(texts: Sequence[str], text: str) -> int:
-    return len(texts) - 1 - texts[::-1].index(text)

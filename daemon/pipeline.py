@@ -70,6 +70,15 @@ class Pipeline:
         # Topics whose entries wait for the end of `many`; a dict keeps their order.
         self._outdated: dict[str, None] | None = None
 
+    @property
+    def names(self) -> frozenset[NodeId]:
+        """The origins under which changes of this node stand in the log."""
+        return frozenset((self.node, self.origin))
+
+    def has_made(self, tx: Transaction, id: str) -> bool:
+        """Whether this node made a document, it alone or it too."""
+        return any(history.made_at(tx.connection, id, origin) for origin in self.names)
+
     def add(self, tx: Transaction, entries: Sequence[NewEntry]) -> list[MemoryRow]:
         """New documents, in the order given."""
         counter, births = tx.next_counter(self.origin), Births(tx.connection)

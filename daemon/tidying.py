@@ -13,7 +13,7 @@ from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD
 from hiveminddb.daemon.retiring import retire
 from hiveminddb.model import Change
-from hiveminddb.store import history
+from hiveminddb.store import topic_files
 from hiveminddb.store.rows import MemoryRow
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.encoding import new_client
@@ -38,17 +38,17 @@ def follow(tx: Transaction, pipeline: Pipeline, renamed: Renamed, followed: Set[
     return [
         pipeline.edit(tx, row, "move", author, fields={"topic": renamed.new}, client=client)
         for row in tx.entries_of(renamed.old)
-        if row.id in renamed.left | followed and _made_here(tx, pipeline, row)
+        if row.id in renamed.left | followed and pipeline.has_made(tx, row.id)
     ]
 
 
 def leave_one_head(tx: Transaction, pipeline: Pipeline, topic: str) -> None:
     """A head made here that says no more than the file's name goes where another stands too."""
-    heads = [row for row in tx.entries_of(topic) if row.role == HEAD]
+    heads = topic_files.heads_of(tx.connection, topic)
     bare = [row for row in heads if not row.listed and not markdown.front_matter_end(row.text)]
     spare = bare[1:] if len(bare) == len(heads) else bare
     for row in spare:
-        if _made_here(tx, pipeline, row):
+        if pipeline.has_made(tx, row.id):
             retire(tx, pipeline, row, Author(BY_MERGE, "another head stands in its file"))
 
 
@@ -60,7 +60,3 @@ def renamed_file(tx: Transaction, change: Change, before: MemoryRow | None, afte
     if before and before.role == HEAD == after.role and before.alive and after.alive:
         if before.topic != after.topic:
             yield Renamed(before.topic, after.topic, frozenset(row.id for row in tx.entries_of(before.topic)))
-
-
-def _made_here(tx: Transaction, pipeline: Pipeline, row: MemoryRow) -> bool:
-    return any(history.made_at(tx.connection, row.id, origin) for origin in {pipeline.node, pipeline.origin})

@@ -8,6 +8,9 @@ import apsw
 
 from hiveminddb.store.rows import COLUMNS, MemoryRow, row_from
 
+_HEADS = (
+    f"SELECT {COLUMNS} FROM memories WHERE topic = ? AND invalidated_at IS NULL AND role = 'head' ORDER BY position, id"
+)
 _SHARED = (
     "SELECT m.topic FROM memories m JOIN memories o ON o.topic = m.topic AND o.position = m.position AND o.id <> m.id"
     " WHERE m.id = ? AND m.role = 'head' AND m.invalidated_at IS NULL AND o.role = 'head' AND o.invalidated_at IS NULL"
@@ -41,22 +44,13 @@ def is_unknown(connection: apsw.Connection, topic: str) -> bool:
 
 def head_of(connection: apsw.Connection, topic: str) -> MemoryRow | None:
     """The living head of a topic's file, the first where a merge left several."""
-    values = connection.execute(
-        f"SELECT {COLUMNS} FROM memories WHERE topic = ? AND invalidated_at IS NULL AND role = 'head'"
-        " ORDER BY position, id LIMIT 1",
-        (topic,),
-    ).fetchone()
+    values = connection.execute(f"{_HEADS} LIMIT 1", (topic,)).fetchone()
     return row_from(values) if values else None
 
 
 def heads_of(connection: apsw.Connection, topic: str) -> list[MemoryRow]:
     """The living heads of a topic's file: several where a merge left them."""
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM memories WHERE topic = ? AND position = '0' AND invalidated_at IS NULL"
-        " AND role = 'head' ORDER BY id",
-        (topic,),
-    )
-    return [row_from(values) for values in rows]
+    return [row_from(values) for values in connection.execute(_HEADS, (topic,))]
 
 
 def shared_heads(connection: apsw.Connection, documents: Iterable[str]) -> list[str]:

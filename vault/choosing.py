@@ -75,7 +75,7 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False, hasty: boo
     fitting = {i: older[i] for i in _stale(bases, text)}
     if unread and bases[0].by == "mirror" and not text.startswith(newest):
         if fitting:
-            return min(fitting, key=lambda i: (distance(fitting[i], text), i))
+            return _closest(fitting, text)
         if not has_of(newest, text):
             # Another file: the mirror used a name that was free while somebody was saving under it.
             return NO_BASE
@@ -98,9 +98,13 @@ def choose(bases: Sequence[Base], text: str, *, unread: bool = False, hasty: boo
         return 0
     # Letters that lines happen to share must not outweigh that others' lines are not there.
     possible = fitting if unseen else {0: newest, **fitting}
-    nearest = min(possible.items(), key=lambda item: (distance(item[1], text), item[0]))[0]
-    without = _mostly_without(bases, text) if hasty and not nearest else []
-    return min(without, key=lambda i: (distance(older[i], text), i), default=nearest)
+    closest = _closest(possible, text)
+    without = _mostly_without(bases, text) if hasty and not closest else []
+    return _closest({i: older[i] for i in without}, text) if without else closest
+
+
+def _closest(known: Mapping[int, str], text: str) -> int:
+    return min(known, key=lambda i: (distance(known[i], text), i))
 
 
 class Shown:

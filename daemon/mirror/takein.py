@@ -155,8 +155,6 @@ class _Application:
         self._author = Author(BY_FILE)
         self._client = new_client()
         self._came_back: list[str] = []
-        # What stands in the file already, by its text.
-        self._standing: dict[str, str] = {}
 
     def apply(self, meaning: Plan, present: Sequence[MemoryRow]) -> list[str]:
         """Does it; the documents that came back."""
@@ -164,8 +162,7 @@ class _Application:
             self._edit(edit)
         for id in meaning.deletes:
             self._delete(id)
-        self._standing = {row.text: row.id for row in present}
-        self._place(meaning, {row.id: row.position for row in present})
+        self._place(meaning, present)
         return self._came_back
 
     def _row(self, id: str) -> MemoryRow:
@@ -199,13 +196,16 @@ class _Application:
             self._tx, row, action, self._author, text=text, fields=fields, state=state, client=self._client
         )
 
-    def _place(self, meaning: Plan, positions: Mapping[str, str]) -> None:
+    def _place(self, meaning: Plan, present: Sequence[MemoryRow]) -> None:
         new: list[NewEntry] = []
-        for item, where in placed(meaning, positions):
+        created = {create.text for create in meaning.creates}
+        standing = {row.text: row.id for row in present if row.text in created}
+        for item, where in placed(meaning, {row.id: row.position for row in present}):
             if isinstance(item, str):
                 self._move(self._row(item), where)
             elif not self._revived(meaning.creates[item], where):
-                entry = self._new(meaning.creates[item], where)
+                create = meaning.creates[item]
+                entry = self._new(create, where, standing.get(create.text))
                 if not self._made_elsewhere(entry):
                     new.append(entry)
         if new:
@@ -216,12 +216,12 @@ class _Application:
         if row.topic == self._found.topic:
             self._change(row, "move", fields={"position": where, "invalidated": None})
 
-    def _new(self, create: Create, where: str) -> NewEntry:
+    def _new(self, create: Create, where: str, original: str | None) -> NewEntry:
+        """The document to be made; `original` says the same and stands in the file already."""
         if self._is_new:
             return _derived(self._found, create, where, self._alike)
         at = to_microseconds(create.heading) if create.heading else self._found.written_at
         fields = {**_placed_fields(self._found, create, where), "created_at": at}
-        original = self._standing.get(create.text)
         author = replace(self._author, reason=copy_of(original)) if original else self._author
         return NewEntry(create.text, fields, author)
 
