@@ -74,11 +74,11 @@ def living_of(connection: apsw.Connection, topic: str, since: int, until: int) -
     """The living entries of a topic that were made between two times (microseconds), in the file's order."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM memories INDEXED BY memories_created"
-        " WHERE listed = 1 AND invalidated_at IS NULL AND created_at >= ? AND created_at < ? AND topic = ?"
-        " ORDER BY position, id",
+        " WHERE listed = 1 AND invalidated_at IS NULL AND created_at >= ? AND created_at < ? AND topic = ?",
         (since, until, topic),
     )
-    return [row_from(values) for values in rows]
+    # To set up SQLite's own sorting takes ten times as long as to find that there is nothing, as nearly always.
+    return sorted(map(row_from, rows), key=lambda row: (row.position, row.id))
 
 
 def living_with(connection: apsw.Connection, keyword: str) -> list[str]:
