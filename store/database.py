@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import apsw
 
@@ -17,7 +17,7 @@ from hiveminddb.store import fulltext, schema
 from hiveminddb.store.failures import translated, translating
 from hiveminddb.store.fulltext import Waiting
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.writer import QUEUE_LIMIT, Answer, Job, OnCommit, Writer
+from hiveminddb.store.writer import Answer, Job, OnCommit, Writer
 
 T = TypeVar("T")
 
@@ -28,6 +28,10 @@ Connection = apsw.Connection
 READERS = 4
 # Reads that may wait: beyond, callers are told to come again.
 READ_LIMIT = 1024
+# Writes in the writer's queue: beyond, they wait their turn before it.
+WRITE_LIMIT = 512
+# Works in the queue, writes and posted ones: beyond, those who post are told to come again. Writes alone never fill it.
+POST_LIMIT = 2 * WRITE_LIMIT
 
 
 class Database:
@@ -46,7 +50,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._room = asyncio.Semaphore(QUEUE_LIMIT // 2)
+        self._room = asyncio.Semaphore(WRITE_LIMIT)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         try:
             self._writer = await self._loop.run_in_executor(self._pool, self._open)
@@ -87,15 +91,12 @@ class Database:
             self._writing().enqueue(Job(work, answer))
             return await answer
 
-    def post(self, work: Callable[[Transaction], T], answer: Answer) -> None:
-        """Queues the work at once, for one who bounds how much of theirs waits; Unavailable when too many wait."""
-        self._writing().enqueue(Job(work, answer))
-
-    def submit(self, work: Callable[[Transaction], T]) -> Future[T]:
-        """The same from any thread, without waiting; Unavailable when too many wait already."""
-        answer: Future[T] = Future()
-        self._writing().enqueue(Job(work, answer))
-        return answer
+    def post(self, work: Callable[[Transaction], Any], answer: Answer) -> None:
+        """Queues the work at once, from the loop's thread; Unavailable when too many wait."""
+        writer = self._writing()
+        if writer.queued >= POST_LIMIT:
+            raise Unavailable(f"too many writes wait: {POST_LIMIT}", "try again in a moment")
+        writer.enqueue(Job(work, answer))
 
     def _writing(self) -> Writer:
         if self._writer is None:

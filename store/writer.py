@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +28,6 @@ logger = logging.getLogger(__name__)
 Work = Callable[[Transaction], Any]
 OnCommit = Callable[[int], None]
 
-# As many works as may wait: beyond, callers are told to come again rather than memory growing.
-QUEUE_LIMIT = 1024
 # As many works as share one commit: bounds what a failing disk takes with it, and the wait of the first.
 BATCH_LIMIT = 256
 
@@ -54,16 +51,16 @@ class Answer(Protocol):
 
 @dataclass(slots=True)
 class Job:
-    """A work and where its outcome goes: to a loop, or to a thread's future."""
+    """A work and where its outcome goes, where anybody waits for it."""
 
     work: Work
-    answer: Answer | Future[Any]
+    answer: Answer | None
     result: Any = None
     error: BaseException | None = None
 
     def resolve(self) -> None:
         """Hands over the outcome, to whoever has not stopped waiting."""
-        if self.answer.done():
+        if self.answer is None or self.answer.done():
             return
         if self.error is not None:
             self.answer.set_exception(self.error)
@@ -101,13 +98,16 @@ class Writer:
         self._thread.join()
 
     def enqueue(self, job: Job) -> None:
-        """Queues a work; Unavailable when too many wait or the database is closed."""
+        """Queues a work, of which the caller bounds how many wait; Unavailable when the database is closed."""
         with self._door:
             if self._closed:
                 raise Unavailable("the database is closed", "start the daemon again")
-            if self._queue.qsize() >= QUEUE_LIMIT:
-                raise Unavailable(f"too many writes wait: {QUEUE_LIMIT}", "try again in a moment")
             self._queue.put(job)
+
+    @property
+    def queued(self) -> int:
+        """As many works as wait to be taken."""
+        return self._queue.qsize()
 
     def _run(self) -> None:
         going = True
@@ -194,16 +194,14 @@ class Writer:
     def _answer(self, jobs: list[Job]) -> None:
         waiting: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         for job in jobs:
-            if isinstance(job.answer, Future):
-                job.resolve()
-            else:
+            if job.answer is not None:
                 waiting.setdefault(job.answer.get_loop(), []).append(job)
         for loop, answered in waiting.items():
             loop.call_soon_threadsafe(_resolve, answered)
 
     def _index(self) -> None:
         """Nobody waits: the texts that do are put into the full-text index."""
-        self._commit([Job(Transaction.flush_index, Future())])
+        self._commit([Job(Transaction.flush_index, None)])
         # Once, also when it failed: the next commit that succeeds asks for it again.
         self._rested = True
 

@@ -2,22 +2,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hiveminddb.errors import InvalidInput, StorageError, Unavailable
 from hiveminddb.store import changes, commits
-from hiveminddb.store.database import Connection, Database
+from hiveminddb.store.database import POST_LIMIT, WRITE_LIMIT, Connection, Database
 from hiveminddb.store.memories import memory
 from hiveminddb.store.schema import open_reader
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.writer import QUEUE_LIMIT
 from tests.store.making import add, alter, find, row_of
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
+
+
+def post(database: Database, work: Callable[[Transaction], Any]) -> asyncio.Future[Any]:
+    """The outcome of a work that is in the queue when this returns."""
+    answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    database.post(work, answer)
+    return answer
 
 
 async def test_a_database_that_is_not_open_says_so(tmp_path: Path) -> None:
@@ -25,14 +33,14 @@ async def test_a_database_that_is_not_open_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="not open"):
         await database.read(lambda c: None)
     with pytest.raises(Unavailable, match="not open"):
-        database.submit(lambda tx: None)
+        post(database, lambda tx: None)
 
 
 async def test_a_closed_database_says_so(tmp_path: Path) -> None:
     async with Database(tmp_path / "x.db") as database:
         pass
     with pytest.raises(Unavailable):
-        database.submit(lambda tx: None)
+        post(database, lambda tx: None)
 
 
 async def test_what_was_written_is_read_at_once_and_after_reopening(tmp_path: Path) -> None:
@@ -57,14 +65,14 @@ async def test_a_work_that_raises_is_undone_and_harms_no_other_of_its_batch(tmp_
     told: list[str] = []
     async with Database(tmp_path / "x.db") as database:
         gate = threading.Event()
-        waiting = database.submit(lambda tx: gate.wait(30) and None)
-        database.submit(partial(working, id="good1"))
-        bad = database.submit(failing)
-        database.submit(partial(working, id="good2"))
+        waiting = post(database, lambda tx: gate.wait(30) and None)
+        post(database, partial(working, id="good1"))
+        bad = post(database, failing)
+        post(database, partial(working, id="good2"))
         gate.set()
-        await asyncio.wrap_future(waiting)
+        await waiting
         with pytest.raises(InvalidInput):
-            await asyncio.wrap_future(bad)
+            await bad
     async with Database(tmp_path / "x.db") as database:
         assert told == ["good1", "good2"]
         assert await database.read(lambda c: [memory(c, id) is not None for id in ("good1", "bad0", "good2")]) == [
@@ -141,11 +149,12 @@ async def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
 
 
 async def test_a_read_sees_one_moment(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
     async with Database(tmp_path / "x.db") as database:
 
         def twice(connection: Connection) -> tuple[int, int]:
             before = changes.last_change(connection)
-            database.submit(lambda tx: add(tx, row_of("aaaa", "x"))).result(30)
+            asyncio.run_coroutine_threadsafe(database.write(lambda tx: add(tx, row_of("aaaa", "x"))), loop).result(30)
             return before, changes.last_change(connection)
 
         assert await database.read(twice) == (0, 0)
@@ -158,30 +167,49 @@ async def test_a_reader_cannot_write(tmp_path: Path) -> None:
             await database.read(lambda c: c.execute("DELETE FROM meta"))
 
 
-async def test_the_queue_is_bounded_and_waiting_writers_get_through(tmp_path: Path) -> None:
+async def test_the_queue_is_bounded_and_writes_wait_their_turn(tmp_path: Path) -> None:
     async with Database(tmp_path / "x.db") as database:
         gate = threading.Event()
-        blocking = database.submit(lambda tx: gate.wait(30) and None)
-        waiting = [asyncio.ensure_future(database.write(lambda tx: tx.counters.n)) for _ in range(QUEUE_LIMIT * 2)]
+        blocking = post(database, lambda tx: gate.wait(30) and None)
+        waiting = [asyncio.ensure_future(database.write(lambda tx: tx.counters.n)) for _ in range(WRITE_LIMIT * 3)]
         await asyncio.sleep(0)
+        posted = [post(database, lambda tx: tx.counters.n)]
         with pytest.raises(Unavailable, match="too many"):
-            for _ in range(QUEUE_LIMIT * 2):
-                database.submit(lambda tx: None)
+            for _ in range(POST_LIMIT):
+                posted.append(post(database, lambda tx: tx.counters.n))
+        assert WRITE_LIMIT // 2 < len(posted) <= POST_LIMIT
         gate.set()
-        await asyncio.wrap_future(blocking)
-        assert await asyncio.gather(*waiting) == [0] * (QUEUE_LIMIT * 2)
+        await blocking
+        assert await asyncio.gather(*waiting, *posted) == [0] * (len(waiting) + len(posted))
+
+
+async def test_a_full_queue_refuses_no_write(tmp_path: Path) -> None:
+    async with Database(tmp_path / "x.db") as database:
+        taken, gate = threading.Event(), threading.Event()
+
+        def hold(tx: Transaction) -> None:
+            taken.set()
+            gate.wait(30)
+
+        blocking = post(database, hold)
+        await asyncio.to_thread(taken.wait, 30)
+        posted = [post(database, lambda tx: tx.counters.n) for _ in range(POST_LIMIT)]
+        write = asyncio.ensure_future(database.write(lambda tx: tx.counters.n))
+        await asyncio.sleep(0)
+        gate.set()
+        assert await asyncio.gather(blocking, write, *posted) == [None] + [0] * (1 + POST_LIMIT)
 
 
 async def test_a_caller_who_stops_waiting_harms_nobody(tmp_path: Path) -> None:
     async with Database(tmp_path / "x.db") as database:
         gate = threading.Event()
-        blocking = database.submit(lambda tx: gate.wait(30) and None)
+        blocking = post(database, lambda tx: gate.wait(30) and None)
         leaving = asyncio.ensure_future(database.write(lambda tx: add(tx, row_of("aaaa", "x"))))
         staying = asyncio.ensure_future(database.write(lambda tx: add(tx, row_of("bbbb", "y"))))
         await asyncio.sleep(0)
         leaving.cancel()
         gate.set()
-        await asyncio.wrap_future(blocking)
+        await blocking
         await staying
         assert await database.read(changes.last_change) == 2
 
@@ -189,7 +217,7 @@ async def test_a_caller_who_stops_waiting_harms_nobody(tmp_path: Path) -> None:
 async def test_closing_commits_what_was_queued(tmp_path: Path) -> None:
     async with Database(tmp_path / "x.db") as database:
         rows = [row_of(f"id{i:04}", "x") for i in range(500)]
-        queued = [database.submit(partial(alter, row=row)) for row in rows]
+        queued = [post(database, partial(alter, row=row)) for row in rows]
     assert all(future.done() for future in queued)
     assert not (tmp_path / "x.db-wal").exists()
     async with Database(tmp_path / "x.db") as database:
