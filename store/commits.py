@@ -67,6 +67,10 @@ class Base(NamedTuple):
     seq: int
     ordered: Mapping[NodeId, int]
 
+    def follows(self, earlier: Mapping[NodeId, int]) -> bool:
+        """Whether an order that began with these counters can have come here."""
+        return all(counter <= self.ordered.get(origin, 0) for origin, counter in earlier.items())
+
 
 def seq_of(connection: apsw.Connection, origin: str, counter: int) -> int | None:
     """The position of a change, None while it is pending, or while its run is not known here."""
@@ -106,6 +110,12 @@ def ordered_vector(connection: apsw.Connection) -> dict[NodeId, int]:
     for origin, counter in connection.execute(_LAST_OF_EACH):
         ordered[origin] = max(counter, ordered.get(origin, 0))
     return ordered
+
+
+def ordered_upto(connection: apsw.Connection, seq: int) -> dict[NodeId, int]:
+    """The last counter of each origin in the positions up to this one, all of which are known."""
+    query = "SELECT origin, max(counter + min(count - 1, ?1 - seq)) FROM commits WHERE seq <= ?1 GROUP BY origin"
+    return dict(connection.execute(query, (seq,)))
 
 
 def runs_after(connection: apsw.Connection, seq: int, limit: int) -> list[Run]:

@@ -89,14 +89,17 @@ class Order:
     def install(self, seq: int, ordered: Mapping[NodeId, int], alone: bool = False) -> None:
         """The order that steps made, as a snapshot has it; what is known beyond it peers may have told of.
 
-        Where this node knows less, runs after what it knows are forgotten: there is only one hole at a time.
+        Where this node knows less, runs after what it knows are forgotten: there is only one hole at a time. So is
+        what cannot be the beginning of that order.
         """
-        made, is_known = Base(seq, ordered), seq <= self.seq == self.known
+        made = Base(seq, ordered)
+        common = self._common(made)
+        is_known = common == seq and self.seq == self.known
         self.set_sole(False)
         self.set_alone(alone)
         self._put_stepped(made if is_known and seq < self.seq else None)
         if not is_known:
-            self._forget_after(min(seq, self.known), made)
+            self._forget_after(common, made)
 
     def leave(self) -> None:
         """Gives the whole order up, to take another swarm's: every change is pending again."""
@@ -114,6 +117,13 @@ class Order:
             self._put_stepped(None)
         self.sole = sole
         self._put_meta(SOLE, "1" if sole else "")
+
+    def _common(self, made: Base) -> int:
+        """How far this order can be the beginning of another; where peers told wrong, the steps still count."""
+        for upto in (self.known, min(self.known, self.stepped.seq)):
+            if made.follows(commits.ordered_upto(self._connection, min(upto, made.seq))):
+                return min(upto, made.seq)
+        return 0
 
     def _forget_after(self, seq: int, base: Base) -> None:
         self._connection.execute("DELETE FROM commits WHERE seq > ?", (seq,))

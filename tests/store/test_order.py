@@ -215,6 +215,24 @@ def test_a_snapshot_of_positions_that_are_not_known_leaves_a_hole() -> None:
         assert (order.known, order.seq, len(rows(order)), whole(order)) == (5, 30, 2, True)
 
 
+def test_where_a_snapshot_contradicts_what_peers_told_only_that_is_given_up() -> None:
+    with shared() as order:
+        take(order, [(A, 2)])
+        order.put([Run(3, B, 1, 2)], extend=True)
+        order.install(4, {A: 3, B: 1})
+        assert (order.known, order.seq, order.ordered, rows(order)) == (2, 4, {A: 3, B: 1}, [Run(1, A, 1, 2)])
+
+
+@pytest.mark.parametrize("seq", [1, 2, 3])
+def test_where_a_snapshot_contradicts_the_steps_taken_here_the_whole_order_is_asked_for_again(seq: int) -> None:
+    with shared() as order:
+        take(order, [(B, 2)])
+        order.install(seq, {A: seq})
+        assert (order.known, order.seq, order.ordered, order.stepped) == (0, seq, {A: seq}, (seq, {A: seq}))
+        order.put([Run(1, A, 1, seq)], extend=False)
+        assert (order.known, rows(order)) == (seq, [Run(1, A, 1, seq)])
+
+
 pytestmark = pytest.mark.anyio
 
 
