@@ -129,6 +129,7 @@ class Database:
     def _reader(self) -> apsw.Connection:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
+            self._writing().standing.check()
             connection = self._local.connection = schema.open_reader(self.path)
             self._connections.append(connection)
         return connection

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 
 import apsw
 
-from hiveminddb.errors import Unavailable
+from hiveminddb.errors import StorageError, Unavailable
 from hiveminddb.store import changes, commits
 from hiveminddb.store.counters import Counters
 from hiveminddb.store.failures import translated
 from hiveminddb.store.fulltext import MANY_TEXTS, Waiting
+from hiveminddb.store.standing import Standing
 from hiveminddb.store.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Writer:
     def __init__(self, connection: apsw.Connection, path: Path, on_commit: OnCommit | None, waiting: Waiting) -> None:
         self._connection = connection
         self._path = path
+        self.standing = Standing(path)
         self._on_commit = on_commit
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._door = Lock()
@@ -133,8 +135,8 @@ class Writer:
     def _commit(self, jobs: list[Job]) -> None:
         try:
             callbacks = self._transact(jobs)
-        except (apsw.Error, OSError) as error:
-            self._fail(jobs, error)
+        except (apsw.Error, OSError, StorageError) as error:
+            self._fail(jobs, error if isinstance(error, StorageError) else translated(error, self._path), error)
             self._answer(jobs)
         else:
             self._after(callbacks)
@@ -149,6 +151,7 @@ class Writer:
             self._attempt(tx, job)
         if tx.fulltext.due:
             tx.flush_index()
+        self.standing.check()
         connection.execute("COMMIT")
         self._counters, self._waiting = tx.counters, tx.fulltext.waiting
         self._rested = not self._waiting.texts
@@ -166,16 +169,16 @@ class Writer:
         except BaseException as error:  # whatever a work raises is its caller's to see
             job.error = error
 
-    def _fail(self, jobs: list[Job], error: apsw.Error | OSError) -> None:
+    def _fail(self, jobs: list[Job], reason: StorageError, cause: Exception) -> None:
         """Nothing of the batch is kept, and everyone is told."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._counters = None
-        logger.error("event=commit_failed works=%d reason=%s", len(jobs), translated(error, self._path).message)
+        logger.error("event=commit_failed works=%d reason=%s", len(jobs), reason.message)
         for job in jobs:
             if job.error is None:
-                job.error = translated(error, self._path)
-                job.error.__cause__ = error
+                job.error = type(reason)(reason.message, reason.hint)
+                job.error.__cause__ = cause
 
     def _after(self, callbacks: list[Callable[[], None]]) -> None:
         for callback in callbacks:
