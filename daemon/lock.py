@@ -63,7 +63,8 @@ def _take(descriptor: int, path: Path, what: str) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         pid = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-        raise AlreadyRunning(f"another daemon (pid {pid}) uses {what}", "stop it with: hmd down") from error
+        hint = f"stop it with: hmd down, or, where that knows of none: kill {pid}"
+        raise AlreadyRunning(f"another daemon (pid {pid}) uses {what}", hint) from error
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
             raise _unusable(path, error) from error

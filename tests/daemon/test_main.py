@@ -66,7 +66,7 @@ def test_a_second_daemon_is_refused_by_name(tmp_path: Path) -> None:
     with running(tmp_path) as first:
         told = refused(tmp_path)
         assert f"error: another daemon (pid {first.pid}) uses the data folder" in told
-        assert "hint: stop it with: hmd down" in told
+        assert "hint: stop it with: hmd down, or, where that knows of none: kill " in told
 
 
 @pytest.mark.parametrize(
