@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from hiveminddb.model import NodeId
-from hiveminddb.sync.raft.codec import Acknowledge, AskVote, Message, Vote, decode, encode
+from hiveminddb.sync.raft.codec import Acknowledge, AskVote, Message, Probe, Probed, Vote, decode, encode
 from hiveminddb.sync.raft.replica import Committed, Replica, finish, unfinished
 from hiveminddb.sync.raft.requests import Kind, Outcome, Ticket
 from tests.sync.raft.power import Disk
@@ -114,3 +114,15 @@ class Stage:
 
     def commands(self, name: str) -> list[bytes]:
         return [entry.command for entry in self.delivered[name] if entry.command]
+
+
+def candidate(stage: Stage, name: str) -> int:
+    """A candidate in its first term, which has asked for votes and got none yet."""
+    replica = stage.replicas[name]
+    stage.time += 10
+    replica.voter.election.due = stage.time
+    probes = [message for message in stage.tell(name, "b") if isinstance(message, Probe)]
+    for peer in "bcd"[: len(stage.voters) // 2]:
+        stage.tell(name, peer, Probed(probes[0].round, 0, True))
+    assert replica.role == "candidate"
+    return replica.voter.engine.term
