@@ -127,6 +127,12 @@ def drop_vault_file(connection: apsw.Connection, topic: str) -> None:
     connection.execute("DELETE FROM vault_files WHERE topic = ?", (topic,))
 
 
+def topics_that_said(connection: apsw.Connection, digest: str) -> list[str]:
+    """Topics whose file had a text with this digest, the latest first."""
+    query = "SELECT topic FROM vault_bases WHERE digest = ? GROUP BY topic ORDER BY max(n) DESC"
+    return [topic for (topic,) in connection.execute(query, (digest,))]
+
+
 def put_vault_base(connection: apsw.Connection, base: VaultBase, keep: int) -> None:
     """Remembers a recent text of a file, and forgets all but the newest `keep`."""
     connection.execute(

@@ -28,11 +28,11 @@ class Swap:
         self._held = Held(root)
         self._reading_shows: bool | None = None
 
-    def write(self, path: str, text: str, expected: str | None) -> Written:
+    def write(self, path: str, text: str, expected: str | None, inode: int = 0) -> Written:
         """Put a text in place of the file with digest `expected`, keeping what was really there; None: a file is made.
 
-        Raises Unavailable where a file was expected and none is there, or none and one is: somebody has just removed
-        it, made it, or given it another name.
+        Raises Unavailable where a file was expected and none is there, none and one is, or not the one with that
+        `inode` (0: any): somebody has just removed it, made it, or given it another name.
         """
         data = _encoded(path, text)
         try:
@@ -41,7 +41,7 @@ class Swap:
                 token = Token.fresh(path, files.digest_of(data), expected or NOTHING)
                 held = self._held.stage(swap, token, data, like=(folder, name))
                 placed = files.stat_of(os.stat(held, dir_fd=swap, follow_symlinks=False))
-                kept = self._placed(swap, held, token, folder, name)
+                kept = self._placed(swap, held, token, folder, name, inode)
                 os.fsync(folder)
                 os.fsync(swap)
                 placed = _as_it_stands(folder, name, placed)
@@ -64,16 +64,17 @@ class Swap:
             except FileNotFoundError:
                 return None
 
-    def remove(self, path: str, expected: str) -> Late | None:
+    def remove(self, path: str, expected: str, inode: int = 0) -> Late | None:
         """Take a file away; what it held is returned if that is not the expected text.
 
-        Raises Unavailable where none is there: somebody has just removed it or given it another name.
+        Raises Unavailable where none is there or another: somebody has just removed it or given it another name.
         """
         try:
             with translated(path), self._folders(path) as (swap, home, folder, name):
                 _refuse_irregular(folder, name, path)
                 token = Token.fresh(path, NOTHING, expected)
                 held = self._held.name(swap, token)
+                _refuse_another(folder, name, path, inode)
                 system.rename_new(folder, name, swap, held)
                 os.fsync(folder)
                 os.fsync(swap)
@@ -113,13 +114,14 @@ class Swap:
             with self._held.opened(home) as swap:
                 yield swap, home, folder, name
 
-    def _placed(self, swap: int, held: str, token: Token, folder: int, name: str) -> str | None:
+    def _placed(self, swap: int, held: str, token: Token, folder: int, name: str, inode: int) -> str | None:
         """Bring the staged text in; the name under which what it replaced is kept, None if there was nothing."""
         try:
             if token.expected != NOTHING:
+                _refuse_another(folder, name, token.path, inode)
                 return self._exchanged(swap, held, token, folder, name)
             system.rename_new(swap, held, folder, name)
-        except OSError:
+        except (OSError, Unavailable):
             os.unlink(held, dir_fd=swap)
             raise
         return None
@@ -163,6 +165,12 @@ def _refuse_irregular(folder: int, name: str, path: str) -> None:
         return
     if not stat.S_ISREG(mode):
         raise Unreadable(f"not a regular file: {path!r}", "only plain files are written; move it away")
+
+
+def _refuse_another(folder: int, name: str, path: str, inode: int) -> None:
+    """What a file holds that was put here since is no edit of the one that was here: it may be another's, renamed."""
+    if inode and os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino != inode:
+        raise Unavailable(f"another file has come in its place: {path!r}", "it is looked at again")
 
 
 def _as_it_stands(folder: int, name: str, placed: Stat) -> Stat:

@@ -24,6 +24,12 @@ def file_bases(tx: Transaction, topic: str) -> list[VaultBase]:
     return [base for base in vault_state.vault_bases(tx.connection, topic) if base.by != "late"]
 
 
+def now_named(tx: Transaction, topic: str, digest: str) -> str:
+    """The topic of a file that had this name when it had a text with this digest: it may have another now."""
+    said = vault_state.topics_that_said(tx.connection, digest) if digest != NO_TEXT else []
+    return topic if topic in said or not said else said[0]
+
+
 def seen_base(tx: Transaction, known: VaultFile) -> VaultBase:
     """The text that a file had when it was last seen: taken in since it was last known to agree, or as it was then."""
     bases = file_bases(tx, known.topic)

@@ -145,9 +145,9 @@ class FileWork:
     def _write(self, todo: Todo) -> Outcome:
         path = path_of(todo.topic)
         if not todo.text:
-            displaced = self._swap.remove(path, todo.expected or "")
+            displaced = self._swap.remove(path, todo.expected or "", todo.inode)
             return Outcome(todo, None, displaced)
-        written = self._swap.write(path, todo.text, todo.expected)
+        written = self._swap.write(path, todo.text, todo.expected, todo.inode)
         return Outcome(todo, written.stat, written.displaced, written.disturbed)
 
     def _refuse(self, topic: str, error: HiveMindError) -> None:

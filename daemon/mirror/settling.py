@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import BY_FILE, Author, NewEntry
-from hiveminddb.daemon.mirror.bases import NO_TEXT, file_bases, seen_text
+from hiveminddb.daemon.mirror.bases import NO_TEXT, file_bases, now_named, seen_text
 from hiveminddb.daemon.mirror.begun import is_torn, last_base, never_was, unrecorded
 from hiveminddb.daemon.mirror.takein import (
     BASES_KEPT,
@@ -48,12 +48,13 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """A file to be written: its text as of change `n`, and the digest of what should be there (None: no file)."""
+    """A file to be written: its text as of change `n`, and digest and inode of what should be there (None: no file)."""
 
     topic: str
     n: int
     text: str
     expected: str | None
+    inode: int
 
 
 class Settler:
@@ -98,7 +99,7 @@ class Settler:
             self._agreed(tx, look, known, present)
             return None
         tx.put_vault_base(VaultBase(look.topic, n, n, "mirror", digest), BASES_KEPT)
-        return Todo(look.topic, n, text, present)
+        return Todo(look.topic, n, text, present, _inode(look, known))
 
     def appending(self, tx: Transaction, additions: Iterable[Addition]) -> None:
         """Files are about to get what they lack at their end."""
@@ -124,7 +125,8 @@ class Settler:
 
     def late(self, tx: Transaction, late: Late) -> None:
         """A text that somebody wrote while the file was being replaced."""
-        found = Arrival(topic_of(late.path), late.text, digest_of(late.text), time.time_ns() // 1000)
+        topic = now_named(tx, topic_of(late.path), late.was)
+        found = Arrival(topic, late.text, digest_of(late.text), time.time_ns() // 1000)
         take_late(tx, self._pipeline, found, late.was)
         tx.mark("mirror", found.topic, tx.counters.n)
 
@@ -209,12 +211,12 @@ class Settler:
         if look.file is not None and not look.file.text.strip():
             _known(tx, look.topic, n, look.file)
         elif look.file is not None:
-            return _removal(tx, look.topic, n, look.file.digest)
+            return _removal(tx, look.topic, n, look.file.digest, look.file.stat.inode)
         elif known is None or not look.unchanged:
             tx.drop_vault_file(look.topic)
             self._topics.discard(look.topic)
         elif seen_text(tx, known):
-            return _removal(tx, look.topic, n, known.digest)
+            return _removal(tx, look.topic, n, known.digest, known.inode)
         _done(tx, look.topic, n)
         return None
 
@@ -229,11 +231,15 @@ class Settler:
         _done(tx, look.topic, n)
 
 
-def _removal(tx: Transaction, topic: str, n: int, expected: str) -> Todo:
+def _inode(look: Look, known: VaultFile | None) -> int:
+    return look.file.stat.inode if look.file else known.inode if known and look.unchanged else 0
+
+
+def _removal(tx: Transaction, topic: str, n: int, expected: str, inode: int) -> Todo:
     # Nothing else would tell, after a crash, that a file which is as it was has no entries.
     tx.mark("mirror", topic, n)
     tx.put_vault_base(VaultBase(topic, n, n, "mirror", NO_TEXT), BASES_KEPT)
-    return Todo(topic, n, "", expected)
+    return Todo(topic, n, "", expected, inode)
 
 
 def _arrival(topic: str, file: FileText) -> Arrival:
