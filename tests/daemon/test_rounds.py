@@ -17,6 +17,7 @@ from hiveminddb.store import vault_state
 from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault import files
 from hiveminddb.vault.files import digest_of
+from hiveminddb.vault.held import Late
 from tests.daemon.desk import BAKING, SAILING, desk, move
 from tests.daemon.interleaved import Interrupted
 
@@ -74,6 +75,41 @@ async def test_a_file_saved_while_the_mirror_used_its_name_takes_nothing_away(tm
         (it.vault / "b.md").write_text("a note\n")
         await it.settle("b")
         assert baking[0] in await it.ids("b") and len(await it.ids("b")) == 2
+
+
+async def test_a_file_put_where_the_mirror_is_about_to_write_keeps_its_memories(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        await it.say(sailing[0], SAILING.replace("boat", "ship"))
+
+        def rename() -> None:
+            move(it.vault / "b.md", it.vault / "c.md")
+            move(it.vault / "a.md", it.vault / "b.md")
+
+        it.mirror._hands = Interrupted(it.mirror._vault.swap, rename)
+        await it.settle("b")
+        await it.settle("a", "b", "c")
+        await it.settle("a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+        assert ((it.vault / "b.md").read_text(), await it.text("b")) == (BAKING, BAKING)
+        assert (it.vault / "c.md").read_text() == await it.text("c") == SAILING.replace("boat", "ship")
+
+
+async def test_what_is_written_late_into_a_file_that_has_another_name_now_is_an_edit_of_that(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        await it.settle("a")
+        ids = await it.ids("a")
+        await it.say(ids[0], BAKING.replace("home", "home and abroad"))
+        await it.settle("a")
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        await it.settle("a", "b")
+        late = Late("a.md", BAKING + SAILING, digest_of(BAKING), "token")
+        # The second time after a kill between its commit and its being let go.
+        for _ in range(2):
+            await it.database.write(lambda tx: it.mirror._settler.late(tx, late))
+        assert await it.ids("a") == [] and (await it.ids("b"))[0] == ids[0]
+        assert await it.text("b") == BAKING.replace("home", "home and abroad") + SAILING
 
 
 def test_a_file_waits_for_what_has_its_former_name_while_that_is_written(tmp_path: Path) -> None:

@@ -88,6 +88,19 @@ def test_a_file_that_was_just_removed_or_renamed_is_not_made_again(root: Path, w
     assert [str(it.relative_to(root)) for it in root.glob("[!.]*/*")] == ["moved/b.md"]
 
 
+def test_another_file_put_in_the_place_of_the_one_that_was_looked_at_stays_where_it_is(root: Path, way: str) -> None:
+    swap = Swap(root)
+    known = swap.write("a.md", "known", None).stat
+    (root / "b.md").write_text("of another name until now")
+    (root / "a.md").rename(root / "c.md")
+    (root / "b.md").rename(root / "a.md")
+    with pytest.raises(Unavailable, match="another file has come in its place"):
+        swap.write("a.md", "ours", digest_of("known"), known.inode)
+    with pytest.raises(Unavailable, match="another file has come in its place"):
+        swap.remove("a.md", digest_of("known"), known.inode)
+    assert text_of(root) == "of another name until now" and not kept(root)
+
+
 def test_a_writer_that_still_has_the_old_file_open_is_heard(root: Path, swap: Swap, way: str) -> None:
     swap.write("a.md", "one\n", None)
     with actor() as other:
