@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -53,6 +54,14 @@ class Looks:
         """Files that were not known to have these names, each maybe another one that was renamed: age by inode."""
         files = [(known.get(look.topic), look.file) for look in self.ready if look.file]
         return {file.stat.inode: file.born_ns for was, file in files if was is None or was.inode != file.stat.inode}
+
+    def take_back(self, known: Mapping[str, VaultFile]) -> list[str]:
+        """Takes out what was found as the same file: it got another name between the looks, or has two."""
+        found = {look.topic: look.inode(known.get(look.topic)) for look in self.ready}
+        counts = Counter(found.values())
+        twice = {topic for topic, inode in found.items() if inode and counts[inode] > 1}
+        self.ready = [look for look in self.ready if look.topic not in twice]
+        return sorted(twice)
 
     def wait_together(self, known: Mapping[str, VaultFile]) -> None:
         """A file that may have had another name waits for what has that name now, while somebody is writing to it."""

@@ -204,6 +204,8 @@ class Mirror:
                 former = await self._database.read(partial(vault_state.files_of, inodes=born))
                 numbered = {it.topic for it in former if is_numbered(it, it.inode, born[it.inode])}
                 wanted = sorted(numbered - seen)
+        if twice := looks.take_back(known):
+            looks.join(await self._on_thread(partial(self._hands.look, twice, known, sys.maxsize)))
         looks.wait_together(known)
         return looks, known
 

@@ -45,6 +45,12 @@ class Look:
     unchanged: bool = False
     unread: bool = False
 
+    def inode(self, known: VaultFile | None) -> int:
+        """Which file it is on the disk, 0 for none."""
+        if self.file:
+            return self.file.stat.inode
+        return known.inode if known and self.unchanged else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Todo:
@@ -99,7 +105,7 @@ class Settler:
             self._agreed(tx, look, known, present)
             return None
         tx.put_vault_base(VaultBase(look.topic, n, n, "mirror", digest), BASES_KEPT)
-        return Todo(look.topic, n, text, present, _inode(look, known))
+        return Todo(look.topic, n, text, present, look.inode(known))
 
     def appending(self, tx: Transaction, additions: Iterable[Addition]) -> None:
         """Files are about to get what they lack at their end."""
@@ -229,10 +235,6 @@ class Settler:
         if not any(base.digest == present for base in file_bases(tx, look.topic)[:1]):
             tx.put_vault_base(VaultBase(look.topic, n, n, "disk", present), BASES_KEPT)
         _done(tx, look.topic, n)
-
-
-def _inode(look: Look, known: VaultFile | None) -> int:
-    return look.file.stat.inode if look.file else known.inode if known and look.unchanged else 0
 
 
 def _removal(tx: Transaction, topic: str, n: int, expected: str, inode: int) -> Todo:

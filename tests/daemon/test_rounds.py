@@ -189,3 +189,27 @@ async def test_what_is_being_written_when_the_mirror_stops_is_recorded(tmp_path:
         assert (it.vault / "a.md").read_text() == SAILING
         known = await it.database.read(lambda db: vault_state.vault_file(db, "a"))
         assert known is not None and known.digest == digest_of(SAILING)
+
+
+async def test_a_file_renamed_between_the_looks_at_its_two_names_is_the_same_file(tmp_path: Path) -> None:
+    class Slow(FileWork):
+        def _look(self, topic: str, known: VaultFile | None) -> Look | None:
+            found = super()._look(topic, known)
+            if topic == "b":
+                move(it.vault / "b.md", it.vault / "c.md")
+            return found
+
+    async with desk(tmp_path) as it:
+        _, sailing = await it.two_notes()
+        it.mirror._hands = Slow(it.mirror._vault.swap)
+        await it.settle("b", "c")
+        await it.settle("b", "c")
+        assert (await it.ids("b"), await it.ids("c")) == ([], sailing)
+
+
+async def test_two_names_of_one_file_are_two_notes(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.two_notes()
+        (it.vault / "c.md").hardlink_to(it.vault / "b.md")
+        await it.settle("b", "c")
+        assert await it.text("b") == await it.text("c") == SAILING
