@@ -118,7 +118,7 @@ def main() -> int:
             found = [f"{type(error).__name__}: {error}"]
             raise
         finally:
-            if found:
+            if found or options.keep:
                 keep_files(made)
                 (folder / "found.txt").write_text("\n".join(found))
     for line in found[:SHOWN]:
