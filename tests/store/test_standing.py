@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from hiveminddb.errors import StorageError
-from hiveminddb.store.database import Database
+from hiveminddb.store.database import READERS, Database
 from hiveminddb.store.memories import memory
 from tests.store.making import add, row_of
 
@@ -21,7 +23,8 @@ async def test_nothing_is_acknowledged_into_a_file_that_is_gone_and_all_goes_on_
     file, aside = tmp_path / name, tmp_path / "aside"
     async with Database(tmp_path / "x.db") as database:
         await database.write(lambda tx: add(tx, row_of("aaaa", "before")))
-        assert await database.read(lambda c: memory(c, "aaaa")) is not None
+        readers = threading.Barrier(READERS)
+        await asyncio.gather(*(database.read(lambda c: readers.wait(30)) for _ in range(READERS)))
         file.rename(aside)
         if replaced:
             shutil.copy(aside, file)
