@@ -62,6 +62,14 @@ class Vault:
             return {}
         return found.files if found else {}
 
+    def named(self, inodes: Collection[int]) -> list[str]:
+        """The topics whose files are these on the disk, whatever names they had before; none where nobody can look."""
+        try:
+            found = _Scan(self.root).files
+        except OSError:
+            return []
+        return sorted(topic for topic, stat in found.items() if stat.inode in inodes)
+
     def resolve(self, choice: Choice) -> None:
         """Go on after a stop: this folder, as it is, is the vault."""
         try:

@@ -193,7 +193,7 @@ class Mirror:
     async def _look(self, topics: Sequence[str]) -> tuple[Looks, dict[str, VaultFile]]:
         """Each topic's file, and whatever has the names now under which these files were last known."""
         looks, known, seen = Looks(), dict[str, VaultFile](), set[str]()
-        wanted, most = list(topics), ROUND_BYTES
+        wanted, most = [*topics, *await self._elsewhere(topics)], ROUND_BYTES
         while wanted:
             known |= await self._database.read(partial(_known, wanted))
             found = await self._on_thread(partial(self._hands.look, wanted, known, most))
@@ -208,6 +208,14 @@ class Mirror:
             looks.join(await self._on_thread(partial(self._hands.look, twice, known, sys.maxsize)))
         looks.wait_together(known)
         return looks, known
+
+    async def _elsewhere(self, topics: Sequence[str]) -> list[str]:
+        """Where the files are that vanished a while ago: on a busy machine nobody may have told yet."""
+        overdue = await self._database.read(partial(_known, self._renaming.overdue(topics)))
+        if not overdue:
+            return []
+        found = await self._on_thread(partial(self._vault.named, {file.inode for file in overdue.values()}))
+        return [topic for topic in found if topic not in topics]
 
     async def _todos(self, looks: Sequence[Look]) -> list[Todo | None]:
         """What is to be written; a file that cannot be taken in holds up no other."""

@@ -43,6 +43,11 @@ class Renaming:
         """Topics whose file has vanished a moment ago."""
         return set(self._since)
 
+    def overdue(self, topics: Iterable[str]) -> list[str]:
+        """Those of them whose file has vanished, and has had its time to show up."""
+        now = time.monotonic()
+        return [topic for topic in topics if now - self._since.get(topic, now) >= PATIENCE * 0.9]
+
     def there(self, topics: Iterable[str]) -> None:
         """These have a file, though nobody knows yet what it says: if it vanishes, it does so anew."""
         for topic in topics:
