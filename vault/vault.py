@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -63,12 +64,8 @@ class Vault:
         return found.files if found else {}
 
     def named(self, inodes: Collection[int]) -> list[str]:
-        """The topics whose files are these on the disk, whatever names they had before; none where nobody can look."""
-        try:
-            found = _Scan(self.root).files
-        except OSError:
-            return []
-        return sorted(topic for topic, stat in found.items() if stat.inode in inodes)
+        """The topics whose files are these on the disk, whatever names they had before."""
+        return [path.removesuffix(topics.SUFFIX) for inode, path in _numbers(self.root) if inode in inodes]
 
     def resolve(self, choice: Choice) -> None:
         """Go on after a stop: this folder, as it is, is the vault."""
@@ -172,3 +169,19 @@ class _Scan:
     def _refuse(self, path: str, reason: str) -> None:
         # A name that is not UTF-8 must not travel any further as it is.
         self.refused[os.fsencode(path).decode(errors="backslashreplace")] = reason
+
+
+def _numbers(root: Path) -> Iterator[tuple[int, str]]:
+    """The inode of each topic file, as the folders themselves say: less work than looking at every file."""
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        with suppress(OSError), os.scandir(root / folder) as entries:
+            for entry in entries:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                elif path.endswith(topics.SUFFIX) and not topics.refusal(path):
+                    yield entry.inode(), path
