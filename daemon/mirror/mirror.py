@@ -211,10 +211,11 @@ class Mirror:
 
     async def _elsewhere(self, topics: Sequence[str]) -> list[str]:
         """Where the files are that vanished a while ago: on a busy machine nobody may have told yet."""
-        overdue = await self._database.read(partial(_known, self._renaming.overdue(topics)))
+        overdue = self._renaming.overdue(topics)
         if not overdue:
             return []
-        found = await self._on_thread(partial(self._vault.named, {file.inode for file in overdue.values()}))
+        known = await self._database.read(partial(_known, overdue))
+        found = await self._on_thread(partial(self._vault.named, {file.inode for file in known.values()}))
         return [topic for topic in found if topic not in topics]
 
     async def _todos(self, looks: Sequence[Look]) -> list[Todo | None]:
