@@ -85,10 +85,12 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
 
 def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], new: Sequence[Seen]) -> list[Seen]:
     """Files whose name has a quite different text now, and whose own is in a new file: saved since by replacing it."""
-    others = [(old, now) for old, now in replaced if len(old.text) >= TELLING]
-    compared = shortlist([old.fingerprints for old, _ in others], [place.fingerprints for place in new])
-    there = {i for i, j in compared if _score(others[i][0], new[j]) > ALIKE}
-    return [old for i, (old, now) in enumerate(others) if i in there and _likeness(old.text, now.text) <= ALIKE / 2]
+    telling = [(old, now) for old, now in replaced if len(old.text) >= TELLING] if new else []
+    # Most have only been saved, which is seen at once where a text is compared with what was made of it.
+    others = [old for old, now in telling if _likeness(old.text, now.text) <= ALIKE / 2]
+    compared = shortlist([old.fingerprints for old in others], [place.fingerprints for place in new])
+    there = {i for i, j in compared if _score(others[i], new[j]) > ALIKE}
+    return [old for i, old in enumerate(others) if i in there]
 
 
 def _has_moved(old: Seen, now: Seen, there: Seen, others: Mapping[int, Seen]) -> bool:

@@ -23,8 +23,8 @@ STEPS = (0.3, 1.0, 2.0, 4.0)
 LASTING = (0.5, 1.5, 3.0, 6.0)
 CLOCKS = (-7200.0, -30.0, -2.0, 0.0, 0.5, 30.0, 5400.0)
 REJOIN_TRIES = 5
-# In the end all are there again.
-LAST_TRIES = 20
+# In the end all are there again; whose removal has failed gets its vote back after a minute.
+LAST_TRIES = 100
 
 Undo = Callable[[], None]
 

@@ -43,6 +43,10 @@ ROUND = 512
 # From this many files on, those that are new are taken in together.
 MANY = 4
 
+# Of a round so many files are written before the next are taken in: the longer it takes from the one to the other, the
+# more of them have been saved or renamed meanwhile, and are not written.
+WRITTEN_SOON = 32
+
 # Events can be missed (a full queue, a network drive): every file is compared with what is known this often.
 RESCAN_SECONDS = 60.0
 
@@ -187,8 +191,9 @@ class Mirror:
         if len(ready) >= MANY:
             settled = await self._database.write(lambda tx: self._settler.settle_new(tx, ready))
             ready = [look for look in ready if look.topic not in settled]
-        if writing := [todo for todo in await self._todos(ready) if todo is not None]:
-            await _to_the_end(self._write(writing))
+        for first in range(0, len(ready), WRITTEN_SOON):
+            if writing := await self._todos(ready[first : first + WRITTEN_SOON]):
+                await _to_the_end(self._write(writing))
 
     async def _look(self, topics: Sequence[str]) -> tuple[Looks, dict[str, VaultFile]]:
         """Each topic's file, and whatever has the names now under which these files were last known."""
@@ -218,13 +223,13 @@ class Mirror:
         found = await self._on_thread(partial(self._vault.named, {file.inode for file in known.values()}))
         return [topic for topic in found if topic not in topics]
 
-    async def _todos(self, looks: Sequence[Look]) -> list[Todo | None]:
+    async def _todos(self, looks: Sequence[Look]) -> list[Todo]:
         """What is to be written; a file that cannot be taken in holds up no other."""
         settling = (self._database.write(partial(self._settler.settle, look=look)) for look in looks)
-        found: list[Todo | None] = []
+        found: list[Todo] = []
         for look, todo in zip(looks, await asyncio.gather(*settling, return_exceptions=True), strict=True):
             if not isinstance(todo, BaseException):
-                found.append(todo)
+                found += [todo] if todo else []
                 continue
             log.error("file not taken in topic=%r reason=%s", look.topic, todo, exc_info=unforeseen(todo))
             self._hands.refused[look.topic] = f"cannot be taken in: {todo}"

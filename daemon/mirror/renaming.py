@@ -13,6 +13,7 @@ from hiveminddb.daemon.mirror.settling import Look, Settler
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
 from hiveminddb.vault.renames import Seen, are_alike, in_order, moved_on, pair
@@ -139,7 +140,8 @@ class Renaming:
     def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> list[tuple[str, str]]:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
         known = {topic: vault_state.vault_file(tx.connection, topic) for topic in arrived}
-        new = [it for it in arrived.values() if known[it.topic] is None and not _is_ours(tx, it, self._since)]
+        lost = {*self._since, *(topic for topic, file in known.items() if file and _is_not(file, arrived[topic]))}
+        new = [it for it in arrived.values() if known[it.topic] is None and not _is_ours(tx, it, lost)]
         if not new:
             return []
         replaced = [(self._last_seen(tx, topic), it) for topic, it in arrived.items() if _had_another(tx, it, new)]
@@ -201,23 +203,28 @@ def _as_begun(tx: Transaction, topic: str) -> list[Seen]:
     return [Seen(topic, 0, base.digest, base_text(tx, base), is_doubtful=True)]
 
 
-def _is_ours(tx: Transaction, new: Seen, gone: Iterable[str]) -> bool:
+def _is_ours(tx: Transaction, new: Seen, lost: Iterable[str]) -> bool:
     """Whether the mirror has made a file that nothing is known of, and somebody has gone on with it since, or not.
 
-    Inodes are used again, by the mirror too: what it has made is no file that somebody has renamed.
+    Inodes are used again, by the mirror too: what it has made is no file that somebody has renamed. `lost` are the
+    names whose files are not there any more.
     """
     made = begun(tx, new.topic)
     if made is None or made.digest == new.digest:
         return made is not None
     apart = distance(base_text(tx, made), new.text)
-    known = filter(None, (vault_state.vault_file(tx.connection, topic) for topic in gone))
+    known = filter(None, (vault_state.vault_file(tx.connection, topic) for topic in lost))
     return apart < len(new.text) and all(apart <= distance(seen_text(tx, it), new.text) for it in known)
 
 
 def _had_another(tx: Transaction, now: Seen, new: Sequence[Seen]) -> bool:
     """Whether another file may have had this one's name: known, or made by the mirror and not recorded."""
     known = vault_state.vault_file(tx.connection, now.topic)
-    return not is_numbered(known, now.inode, now.born_ns) if known else now in new and begun(tx, now.topic) is not None
+    return _is_not(known, now) if known else now in new and begun(tx, now.topic) is not None
+
+
+def _is_not(known: VaultFile, now: Seen) -> bool:
+    return not is_numbered(known, now.inode, now.born_ns)
 
 
 def _is_another(tx: Transaction, topic: str, file: FileText) -> bool:

@@ -201,7 +201,7 @@ class Settler:
             _forget(tx, doubtful)
         hasty = known is not None and 0 <= file.stat.ctime_ns - known.ctime_ns < HASTE_NS
         take_in(tx, self._pipeline, replace(_arrival(look.topic, file), unread=look.unread, hasty=hasty))
-        return known
+        return _seen(tx, look.topic, known, file)
 
     def _gone(self, tx: Transaction, topic: str, known: VaultFile | None, doubtful: VaultBase | None) -> None:
         """The file is not there any more: we have removed it and were cut off before that was recorded, or others."""
@@ -257,6 +257,13 @@ def _known(tx: Transaction, topic: str, n: int, file: FileText) -> VaultFile:
     found = _file(topic, n, file.stat, file.digest)
     tx.put_vault_file(found)
     return found
+
+
+def _seen(tx: Transaction, topic: str, known: VaultFile | None, file: FileText) -> VaultFile | None:
+    """What was taken in is what is known of the file, though the documents may say more: it may be renamed before."""
+    if all(base.digest != file.digest for base in file_bases(tx, topic)[:1]):
+        return known
+    return _known(tx, topic, known.n if known else 0, file)
 
 
 def _file(topic: str, n: int, stat: Stat, digest: str) -> VaultFile:

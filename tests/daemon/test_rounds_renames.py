@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from hiveminddb.daemon.mirror.filework import Outcome
 from hiveminddb.daemon.mirror.renaming import PATIENCE
+from hiveminddb.daemon.mirror.settling import Todo
 from hiveminddb.vault import files
-from tests.daemon.desk import BAKING, SAILING, Desk, desk
+from tests.daemon.desk import BAKING, SAILING, Desk, desk, move
 
 pytestmark = pytest.mark.anyio
 
@@ -206,3 +208,49 @@ async def test_a_file_with_the_number_of_an_older_one_is_looked_at_alone(tmp_pat
         await it.settle("notes/5")
         seen = [number for number in range(60) if "autumn" in await it.text(f"notes/{number}")]
         assert seen == [5]
+
+
+async def test_a_new_file_renamed_before_it_got_what_others_wrote_is_the_same_file(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        _, sailing = await it.two_notes()
+        await _moved_just_before_the_write(it, "c", "d", BAKING.replace("home", "sea"), sailing)
+        assert await it.ids("c") == []
+        assert (await it.text("d")).count("at sea") == 1 and set(sailing) < set(await it.ids("d"))
+
+
+async def test_a_file_replaced_and_renamed_before_it_got_what_others_wrote_is_the_same_file(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        (it.vault / "a.md").unlink()
+        await _moved_just_before_the_write(it, "a", "d", BAKING.replace("home", "sea"), sailing)
+        assert await it.ids("a") == []
+        assert {*baking, *sailing} == set(await it.ids("d"))
+
+
+async def _moved_just_before_the_write(it: Desk, old: str, new: str, text: str, others: Sequence[str]) -> None:
+    """A file is saved, and renamed after it was read and before what others have under its name was written to it."""
+    write = it.mirror._hands.write
+
+    def renamed_first(todos: Sequence[Todo]) -> tuple[list[Outcome], list[Todo]]:
+        move(it.vault / f"{old}.md", it.vault / f"{new}.md")
+        return write(todos)
+
+    for id in others:
+        await it.move(id, old)
+    (it.vault / f"{old}.md").write_text(text)
+    it.mirror._hands.write = renamed_first  # type: ignore[method-assign]
+    await it.settle(old)
+    it.mirror._hands.write = write  # type: ignore[method-assign]
+    await it.settle(old, new)
+
+
+async def test_a_file_with_the_name_of_one_that_was_begun_is_no_edit_of_it_where_another_has_its_own(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        await it.database.write(lambda tx: it.begun(tx, "c", BAKING.replace("bread is baked", "the cake is made")))
+        (it.vault / "a.md").rename(it.vault / "c.md")
+        (it.vault / "b.md").rename(it.vault / "a.md")
+        await it.settle("a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == (sailing, [], baking)
