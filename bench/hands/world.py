@@ -71,7 +71,8 @@ class World:
         while time.monotonic() < end and not self.stop.is_set():
             if self.knows(token):
                 return True
-            time.sleep(0.05)
+            # Every look reads all texts.
+            time.sleep(0.2)
         return False
 
 

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from bench.hands.world import Down, Refused
-from bench.lab.machine import Machine, Ran
+from bench.lab.machine import ANSWER_SECONDS, Machine, Ran
 
 JOIN_SECONDS = 180.0
 QUIET_SECONDS = 1.5
+SOON = 3.0
 
 
 def start(machines: Sequence[Machine]) -> None:
@@ -75,9 +76,9 @@ def id_of(machine: Machine) -> str:
     return str(machine.ask("GET", "/health", root="")["node_id"])
 
 
-def swarm_of(machine: Machine) -> Mapping[str, Any]:
+def swarm_of(machine: Machine, seconds: float = ANSWER_SECONDS) -> Mapping[str, Any]:
     """The swarm as this node sees it."""
-    status: Mapping[str, Any] = machine.ask("GET", "/swarm")
+    status: Mapping[str, Any] = machine.ask("GET", "/swarm", seconds=seconds)
     return status
 
 
@@ -104,7 +105,8 @@ def leader(machines: Sequence[Machine]) -> Machine | None:
     """Who leads, by what those say that can be asked; None where nobody does."""
     for machine in machines:
         try:
-            status = swarm_of(machine)
+            # One that is stopped does not answer at all.
+            status = swarm_of(machine, seconds=SOON)
         except (Down, Refused):
             continue
         if status["role"] == "leader" and status["quorum"]:
