@@ -65,6 +65,10 @@ class Vault:
 
     def named(self, inodes: Collection[int]) -> list[str]:
         """The topics whose files are these on the disk, whatever names they had before."""
+        # A walk passes by what is moved meanwhile from where it is still to come to where it has been.
+        return self._passed(inodes) or self._passed(inodes)
+
+    def _passed(self, inodes: Collection[int]) -> list[str]:
         return [path.removesuffix(topics.SUFFIX) for inode, path in _numbers(self.root) if inode in inodes]
 
     def resolve(self, choice: Choice) -> None:

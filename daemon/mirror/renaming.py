@@ -31,6 +31,8 @@ class Renaming:
     def __init__(self, settler: Settler) -> None:
         self._settler = settler
         self._since: dict[str, float] = {}
+        # Which of them were looked for in this round.
+        self._sought: set[str] = set()
         # When something last happened to a file, if lately. Told on another thread: replaced, never changed.
         self._stirred: dict[str, float] = {}
         self._seen: dict[str, list[Seen]] = {}
@@ -45,9 +47,9 @@ class Renaming:
         return set(self._since)
 
     def overdue(self, topics: Iterable[str]) -> list[str]:
-        """Those of them whose file has vanished, and has had its time to show up."""
-        now = time.monotonic()
-        return [topic for topic in topics if now - self._since.get(topic, now) >= PATIENCE * 0.9]
+        """Those of them whose file has vanished, and has had its time to show up: it is to be looked for now."""
+        self._sought = {topic for topic in topics if topic in self._since and _is_due(self._since[topic])}
+        return sorted(self._sought)
 
     def there(self, topics: Iterable[str]) -> None:
         """These have a file, though nobody knows yet what it says: if it vanishes, it does so anew."""
@@ -107,10 +109,11 @@ class Renaming:
         return put
 
     def _must_wait(self, old: str, looked_at: Set[str]) -> bool:
+        if old in self._since and old not in self._sought:
+            return True
         is_apart = any(new not in looked_at for _, new in self._chain(old))
-        since = self._since.get(old) or self._displaced[old]
         # What it was put onto may have become a file that nobody can read.
-        return time.monotonic() - since < PATIENCE * (10 if is_apart else 0.9)
+        return not _is_due(self._since.get(old) or self._displaced[old], 10 if is_apart else 1)
 
     def _chain(self, old: str) -> list[tuple[str, str]]:
         """Where a file is that lost its name, and where the file is that was there, and so on."""
@@ -171,6 +174,11 @@ class Renaming:
         # Others may have moved its memories away meanwhile, and have moved others to it.
         at = known.ctime_ns if known else 0
         return Seen(topic, inode, last.digest, base_text(tx, last), at, is_doubtful=known is None)
+
+
+def _is_due(since: float, times: int = 1) -> bool:
+    """Whether the patience is over, or will be before the next look."""
+    return time.monotonic() - since >= PATIENCE * (times - 0.1)
 
 
 def _steps(pairs: Mapping[str, str], old: str) -> dict[str, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hiveminddb.daemon.mirror.filework import Outcome
+from hiveminddb.daemon.mirror.filework import Looks, Outcome
 from hiveminddb.daemon.mirror.renaming import PATIENCE
 from hiveminddb.daemon.mirror.settling import Todo
 from hiveminddb.vault import files
@@ -34,6 +35,25 @@ async def test_a_file_whose_new_name_nobody_has_told_in_time_is_looked_for(tmp_p
         (it.vault / "a.md").rename(it.vault / "c.md")
         await it.settle("a")
         it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a")
+        assert (await it.ids("a"), await it.ids("c")) == ([], baking)
+
+
+async def test_a_file_whose_time_runs_out_during_a_round_is_looked_for_before_it_counts_as_removed(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as it:
+        baking, _ = await it.two_notes()
+        (it.vault / "a.md").rename(it.vault / "c.md")
+        await it.settle("a")
+        look = it.mirror._hands.look
+
+        def slow(*given: Any) -> Looks:
+            it.mirror._renaming._since = {topic: at - PATIENCE for topic, at in it.mirror._renaming._since.items()}
+            return look(*given)
+
+        it.mirror._hands.look = slow  # type: ignore[method-assign]
+        await it.settle("a")
         await it.settle("a")
         assert (await it.ids("a"), await it.ids("c")) == ([], baking)
 
