@@ -52,7 +52,7 @@ async def test_a_file_whose_time_runs_out_during_a_round_is_looked_for_before_it
             it.mirror._renaming._since = {topic: at - PATIENCE for topic, at in it.mirror._renaming._since.items()}
             return look(*given)
 
-        it.mirror._hands.look = slow  # type: ignore[method-assign]
+        it.mirror._hands.look = slow  # type: ignore[assignment, method-assign]
         await it.settle("a")
         await it.settle("a")
         assert (await it.ids("a"), await it.ids("c")) == ([], baking)
