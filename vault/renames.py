@@ -71,26 +71,37 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
     Each of `replaced` is a file as it was known and what has its name now. An editor that keeps the file as it was
     under another name, and writes what was made of it, has renamed nothing.
     """
-    taken = {old.inode: (old, now) for old, now in replaced if old.inode}
-    nameless = [(old, now) for old, now in replaced if not old.inode]
-    others = {old.inode: old for old in [*gone, *(old for old, _ in taken.values())]}
-    found: list[Seen] = []
-    for place in new:
-        while (link := taken.get(place.inode)) and _has_moved(*link, place, others):
-            del taken[place.inode]
-            old, place = link
-            found.append(old)
-    return [*found, *_moved_by_text([*taken.values(), *nameless], new)]
+    others = {old.inode: old for old in [*gone, *(old for old, _ in replaced)] if old.inode}
+    waiting, places, found = list(replaced), list(new), list[Seen]()
+    # Whoever has moved has left a name, and that may be where another is.
+    while moved := _moved_to(waiting, places, others):
+        waiting = [it for it in waiting if it not in moved]
+        places = [now for _, now in moved]
+        found += [old for old, _ in moved]
+    return found
 
 
-def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], new: Sequence[Seen]) -> list[Seen]:
-    """Files whose name has a quite different text now, and whose own is in a new file: saved since by replacing it."""
-    telling = [(old, now) for old, now in replaced if len(old.text) >= TELLING] if new else []
+def _moved_to(
+    replaced: Sequence[tuple[Seen, Seen]], places: Sequence[Seen], others: Mapping[int, Seen]
+) -> list[tuple[Seen, Seen]]:
+    """Those that are in one of these places, by inode or by text."""
+    numbered = {place.inode: place for place in places}
+    by_number = [
+        (old, now)
+        for old, now in replaced
+        if old.inode and (there := numbered.get(old.inode)) and _has_moved(old, now, there, others)
+    ]
+    return by_number + _moved_by_text([it for it in replaced if it not in by_number], places)
+
+
+def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], places: Sequence[Seen]) -> list[tuple[Seen, Seen]]:
+    """Files whose name has a quite different text now, and whose own is in a place: saved since by replacing it."""
+    telling = [(old, now) for old, now in replaced if len(old.text) >= TELLING] if places else []
     # Most have only been saved, which is seen at once where a text is compared with what was made of it.
-    others = [old for old, now in telling if _likeness(old.text, now.text) <= ALIKE / 2]
-    compared = shortlist([old.fingerprints for old in others], [place.fingerprints for place in new])
-    there = {i for i, j in compared if _score(others[i], new[j]) > ALIKE}
-    return [old for i, old in enumerate(others) if i in there]
+    others = [(old, now) for old, now in telling if _likeness(old.text, now.text) <= ALIKE / 2]
+    compared = shortlist([old.fingerprints for old, _ in others], [place.fingerprints for place in places])
+    there = {i for i, j in compared if _score(others[i][0], places[j]) > ALIKE}
+    return [it for i, it in enumerate(others) if i in there]
 
 
 def _has_moved(old: Seen, now: Seen, there: Seen, others: Mapping[int, Seen]) -> bool:

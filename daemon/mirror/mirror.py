@@ -175,7 +175,8 @@ class Mirror:
     # -- one round
 
     async def _settle(self, topics: Sequence[str]) -> None:
-        looks, known = await self._look(topics)
+        elsewhere = await self._elsewhere(topics)
+        looks, known = await self._look([*topics, *elsewhere.difference(topics)])
         # What somebody left in a replaced file came before what the same hand left in its place.
         await self._take_late()
         self._agenda.add(looks.busy, BUSY_SECONDS)
@@ -185,7 +186,7 @@ class Mirror:
         whole += [look for look in looks.ready if not look.unchanged]
         if not whole:
             return
-        more = len(topics) == ROUND or any(topic not in known for topic in looks.busy)
+        more = len(topics) == ROUND or any(topic not in known or topic in elsewhere for topic in looks.busy)
         ready, later = await self._database.write(partial(self._renaming.sort_out, whole, more=more))
         self._agenda.add(later, self._renaming.patience)
         if len(ready) >= MANY:
@@ -198,7 +199,7 @@ class Mirror:
     async def _look(self, topics: Sequence[str]) -> tuple[Looks, dict[str, VaultFile]]:
         """Each topic's file, and whatever has the names now under which these files were last known."""
         looks, known, seen = Looks(), dict[str, VaultFile](), set[str]()
-        wanted, most = [*topics, *await self._elsewhere(topics)], ROUND_BYTES
+        wanted, most = list(topics), ROUND_BYTES
         while wanted:
             known |= await self._database.read(partial(_known, wanted))
             found = await self._on_thread(partial(self._hands.look, wanted, known, most))
@@ -214,14 +215,13 @@ class Mirror:
         looks.wait_together(known)
         return looks, known
 
-    async def _elsewhere(self, topics: Sequence[str]) -> list[str]:
+    async def _elsewhere(self, topics: Sequence[str]) -> set[str]:
         """Where the files are that vanished a while ago: on a busy machine nobody may have told yet."""
         overdue = self._renaming.overdue(topics)
         if not overdue:
-            return []
+            return set()
         known = await self._database.read(partial(_known, overdue))
-        found = await self._on_thread(partial(self._vault.named, {file.inode for file in known.values()}))
-        return [topic for topic in found if topic not in topics]
+        return set(await self._on_thread(partial(self._vault.named, {file.inode for file in known.values()})))
 
     async def _todos(self, looks: Sequence[Look]) -> list[Todo]:
         """What is to be written; a file that cannot be taken in holds up no other."""

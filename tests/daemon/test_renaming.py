@@ -21,7 +21,10 @@ def test_a_file_that_vanished_waits_to_be_told_from_a_renamed_one(clock: list[fl
         sorting = Renaming(it.settler)
         gone = [Look("notes")]
         assert it.write(lambda tx: sorting.sort_out(gone, tx)) == ([], ["notes"])
+        assert sorting.overdue(["notes"]) == []
         clock[0] += PATIENCE
+        assert it.write(lambda tx: sorting.sort_out(gone, tx)) == ([], ["notes"]), "nobody has looked for it yet"
+        assert sorting.overdue(["notes"]) == ["notes"]
         assert it.write(lambda tx: sorting.sort_out(gone, tx)) == (gone, [])
 
 
@@ -32,4 +35,5 @@ def test_a_file_that_vanishes_again_after_somebody_was_writing_to_it_waits_again
         assert it.write(lambda tx: sorting.sort_out(gone, tx)) == ([], ["notes"])
         sorting.there(["notes"])
         clock[0] += PATIENCE
+        assert sorting.overdue(["notes"]) == []
         assert it.write(lambda tx: sorting.sort_out(gone, tx)) == ([], ["notes"])

@@ -274,3 +274,43 @@ async def test_a_file_with_the_name_of_one_that_was_begun_is_no_edit_of_it_where
         (it.vault / "b.md").rename(it.vault / "a.md")
         await it.settle("a", "b", "c")
         assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == (sailing, [], baking)
+
+
+async def test_a_chain_of_renames_goes_on_behind_a_file_that_was_saved_by_replacing_it(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        for topic, text in {
+            "a": "how bread is baked\n",
+            "b": "which wind blows\n",
+            "c": "who sings at night\n",
+        }.items():
+            (it.vault / f"{topic}.md").write_text(text * 5)
+        await it.settle("a", "b", "c")
+        baking, sailing, singing = [await it.ids(topic) for topic in "abc"]
+        (it.vault / "c.md").rename(it.vault / "d.md")
+        (it.vault / "c.md").write_text((it.vault / "a.md").read_text() + "and eaten\n")
+        (it.vault / "b.md").replace(it.vault / "a.md")
+        await it.settle("a", "b", "c", "d")
+        assert [await it.ids(topic) for topic in "abcd"] == [sailing, [], baking, singing]
+
+
+async def test_a_file_that_somebody_writes_to_under_the_name_of_another_is_not_removed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as it:
+        baking, _ = await it.two_notes()
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        (it.vault / "b.md").write_text(BAKING.replace("home", "home, slowly"))
+        await it.settle("a")
+        it.mirror._renaming._since["a"] -= PATIENCE
+        look = it.mirror._hands.look
+
+        def busy(topics: Sequence[str], *given: Any) -> Looks:
+            found = look([topic for topic in topics if topic != "b"], *given)
+            found.busy += [topic for topic in topics if topic == "b"]
+            return found
+
+        it.mirror._hands.look = busy  # type: ignore[method-assign, assignment]
+        await it.settle("a")
+        it.mirror._hands.look = look  # type: ignore[method-assign]
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == ([], baking)
