@@ -66,7 +66,7 @@ def pair(
 
 
 def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: Sequence[Seen]) -> list[Seen]:
-    """Files that have another name now while another file has theirs: a chain of renames ends at a new name.
+    """Files that have another name now while another file has theirs: a chain ends at a new name, or goes round.
 
     Each of `replaced` is a file as it was known and what has its name now. An editor that keeps the file as it was
     under another name, and writes what was made of it, has renamed nothing.
@@ -78,7 +78,22 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
         waiting = [it for it in waiting if it not in moved]
         places = [now for _, now in moved]
         found += [old for old, _ in moved]
-    return found
+    return found + _in_circles(waiting, others)
+
+
+def _in_circles(replaced: Sequence[tuple[Seen, Seen]], others: Mapping[int, Seen]) -> list[Seen]:
+    """Those that have each other's names."""
+    there = {now.inode: now for _, now in replaced}
+    circles = [
+        (old, now)
+        for old, now in replaced
+        if old.inode and (place := there.get(old.inode)) and _has_moved(old, now, place, others)
+    ]
+    while True:
+        members, places = {old.inode for old, _ in circles}, {now.inode for _, now in circles}
+        if members == places:
+            return [old for old, _ in circles]
+        circles = [(old, now) for old, now in circles if old.inode in places and now.inode in members]
 
 
 def _moved_to(
@@ -109,16 +124,6 @@ def _has_moved(old: Seen, now: Seen, there: Seen, others: Mapping[int, Seen]) ->
         return False
     other = others.get(now.inode)
     return (other is not None and _may_be(other, now)) or similarity(old.text, now.text) <= ALIKE
-
-
-def in_order(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Renames such that each finds its new name free; without those that go round in a circle."""
-    waiting, ordered = dict(pairs), list[tuple[str, str]]()
-    while free := [(old, new) for old, new in waiting.items() if new not in waiting]:
-        ordered += free
-        for old, _ in free:
-            del waiting[old]
-    return ordered
 
 
 def _related(old: Seen, found: Seen) -> bool:

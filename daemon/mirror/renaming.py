@@ -16,7 +16,7 @@ from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
-from hiveminddb.vault.renames import Seen, are_alike, in_order, moved_on, pair
+from hiveminddb.vault.renames import Seen, are_alike, moved_on, pair
 
 # Long enough for the two halves of a rename and for an editor that saves by rename on a busy machine: a file that is
 # back after that lacks whatever its author had not seen, as if it had been removed on purpose.
@@ -95,10 +95,10 @@ class Renaming:
 
     def _rename(self, tx: Transaction, looks: Sequence[Look], files: Mapping[str, FileText]) -> set[str]:
         pairs = self._pairs(tx, looks)
-        for old, new in pairs:
-            self._settler.renamed(tx, old, new, files[new])
+        self._settler.renamed(tx, *((old, new, files[new]) for old, new in pairs.items()))
+        for old in pairs:
             self._drop(old)
-        return {old for old, _ in pairs}
+        return {*pairs}
 
     def _replace(self, tx: Transaction, files: Mapping[str, FileText], due: set[str]) -> set[str]:
         put = {old for old in due if self._onto.get(old) in files}
@@ -140,18 +140,19 @@ class Renaming:
         # What goes on from an older text of the same file has the name that it had.
         return {old: new for old, new in pairs.items() if old != new}
 
-    def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> list[tuple[str, str]]:
+    def _pairs(self, tx: Transaction, looks: Sequence[Look]) -> dict[str, str]:
         arrived = {look.topic: _seen(look.topic, look.file) for look in looks if look.file is not None}
         known = {topic: vault_state.vault_file(tx.connection, topic) for topic in arrived}
-        lost = {*self._since, *(topic for topic, file in known.items() if file and _is_not(file, arrived[topic]))}
+        others = {topic: file for topic, file in known.items() if file and _is_not(file, arrived[topic])}
+        lost = {*self._since, *others}
         new = [it for it in arrived.values() if known[it.topic] is None and not _is_ours(tx, it, lost)]
-        if not new:
-            return []
+        if not new and {file.inode for file in others.values()}.isdisjoint(arrived[topic].inode for topic in others):
+            return {}
         replaced = [(self._last_seen(tx, topic), it) for topic, it in arrived.items() if _had_another(tx, it, new)]
         gone = self._gone(tx)
         moved = moved_on(replaced, gone, new)
         places = {it.topic: it for it in (*new, *(arrived[old.topic] for old in moved))}
-        return in_order(pair([*gone, *moved], list(places.values()), partial(former_texts, tx)))
+        return pair([*gone, *moved], list(places.values()), partial(former_texts, tx))
 
     def _drop(self, topic: str) -> None:
         self._since.pop(topic, None)

@@ -8,7 +8,7 @@ have happened; which one shows in the file.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import BY_FILE, Author, NewEntry
@@ -61,6 +61,16 @@ class Todo:
     text: str
     expected: str | None
     inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What was known under a name that is given up: memories, texts of the file, what it is, what it said last."""
+
+    ids: Sequence[str]
+    bases: Sequence[VaultBase]
+    known: VaultFile | None
+    last: VaultBase | None
 
 
 class Settler:
@@ -147,30 +157,37 @@ class Settler:
             tx.drop_vault_file(topic)
             tx.mark("mirror", topic, tx.counters.n)
 
-    def renamed(self, tx: Transaction, old: str, new: str, file: FileText) -> None:
-        """A file, as now found, got another name: its memories keep their identity.
+    def renamed(self, tx: Transaction, *renames: tuple[str, str, FileText]) -> None:
+        """Files, each as now found, got other names, be it each other's: their memories keep their identity.
 
-        What others wrote and the file had not got under its old name it has not got under the new one.
+        What others wrote and a file had not got under its old name it has not got under the new one.
         """
-        author, client = Author(BY_FILE, f"renamed from {old}"), new_client()
-        for row in tx.entries_of(old):
-            self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
+        left = [self._left(tx, old, file) for old, _, file in renames]
+        for (old, new, _), it in zip(renames, left, strict=True):
+            author, client = Author(BY_FILE, f"renamed from {old}"), new_client()
+            for id in it.ids:
+                if row := tx.memory(id):
+                    self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
+            for base in it.bases:
+                tx.put_vault_base(replace(base, topic=new), BASES_KEPT)
+            if it.known and it.last:
+                tx.put_vault_base(replace(it.last, topic=new, n=tx.counters.n, by="disk"), BASES_KEPT)
+                # It was known to agree no later than before: what it was seen to say since counts.
+                tx.put_vault_file(replace(it.known, topic=new))
+                # Nothing else asks for a file that has no memories any more.
+                tx.mark("mirror", new, tx.counters.n)
+            self._topics.add(new)
+
+    def _left(self, tx: Transaction, old: str, file: FileText) -> _Left:
         known = vault_state.vault_file(tx.connection, old)
         last = last_base(tx, known, file) if known else None
         # An editor may still hold an older text. A file that gets the old name is another one, whatever it says.
-        for base in vault_state.vault_bases(tx.connection, old):
-            tx.put_vault_base(replace(base, topic=new), BASES_KEPT)
+        bases = vault_state.vault_bases(tx.connection, old)
+        for base in bases:
             tx.drop_vault_base(base)
-        if known and last:
-            n = tx.counters.n
-            tx.put_vault_base(replace(last, topic=new, n=n, by="disk"), BASES_KEPT)
-            # It was known to agree no later than before: what it was seen to say since counts.
-            tx.put_vault_file(replace(known, topic=new))
-            # Nothing else asks for a file that has no memories any more.
-            tx.mark("mirror", new, n)
         tx.drop_vault_file(old)
         self._topics.discard(old)
-        self._topics.add(new)
+        return _Left([row.id for row in tx.entries_of(old)], bases, known, last)
 
     def replaced(self, tx: Transaction, old: str, new: str, file: FileText) -> None:
         """A file, as now found, was put in the place of another, which is gone with what it held."""
@@ -178,7 +195,7 @@ class Settler:
         self._gone(tx, new, known, unrecorded(tx, new, known))
         for base in vault_state.vault_bases(tx.connection, new):
             tx.drop_vault_base(base)
-        self.renamed(tx, old, new, file)
+        self.renamed(tx, (old, new, file))
 
     def _taken(self, tx: Transaction, look: Look) -> VaultFile | None:
         """What is known of the file after its text was taken in."""

@@ -101,7 +101,7 @@ class Island:
         """Somebody renames a file, and the mirror sees that it was renamed."""
         self.files[new], self._stats[new] = self.files.pop(old), self._stats.pop(old)
         file = FileText(self.files[new], digest_of(self.files[new]), self._stats[new])
-        self.write(lambda tx: self.settler.renamed(tx, old, new, file))
+        self.write(lambda tx: self.settler.renamed(tx, (old, new, file)))
         self.mirror()
 
     def mirror(self) -> None:

@@ -72,7 +72,7 @@ class Paper:
         assert self.text is not None
         self._stat = Stat(len(self.text.encode()), next(self._ticks), 0, 1)
         file = FileText(self.text, digest_of(self.text), self._stat)
-        await self.write(lambda tx: self.settler.renamed(tx, old, topic, file))
+        await self.write(lambda tx: self.settler.renamed(tx, (old, topic, file)))
         await self._come_round(Look(topic, file), crash)
 
     async def add(self, content: str) -> MemoryRow:

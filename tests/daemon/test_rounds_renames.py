@@ -314,3 +314,29 @@ async def test_a_file_that_somebody_writes_to_under_the_name_of_another_is_not_r
         it.mirror._hands.look = look  # type: ignore[method-assign]
         await it.settle("a", "b")
         assert (await it.ids("a"), await it.ids("b")) == ([], baking)
+
+
+async def test_files_that_exchange_their_names_keep_their_memories(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        (it.vault / "a.md").rename(it.vault / "c.md")
+        (it.vault / "b.md").rename(it.vault / "a.md")
+        (it.vault / "c.md").rename(it.vault / "b.md")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b")) == (sailing, baking)
+        assert ((it.vault / "a.md").read_text(), (it.vault / "b.md").read_text()) == (SAILING, BAKING)
+
+
+async def test_names_passed_round_among_three_files_with_a_fourth_on_its_way_out(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        for topic, text in {"c": "who sings at night\n" * 5, "d": "which train is late\n" * 5}.items():
+            (it.vault / f"{topic}.md").write_text(text)
+        await it.settle("c", "d")
+        singing, late = await it.ids("c"), await it.ids("d")
+        for old, new in [("d", "e"), ("c", "t"), ("b", "c"), ("a", "b"), ("t", "a")]:
+            (it.vault / f"{old}.md").rename(it.vault / f"{new}.md")
+        with (it.vault / "b.md").open("a") as file:
+            file.write("and eaten\n")
+        await it.settle("a", "b", "c", "d", "e")
+        assert [await it.ids(topic) for topic in "abcde"] == [singing, baking, sailing, [], late]

@@ -266,7 +266,7 @@ async def test_a_new_file_of_the_name_of_a_removed_one_is_no_edit_of_that(tmp_pa
 async def test_a_file_that_gets_the_name_of_a_renamed_one_is_another_file(tmp_path: Path) -> None:
     async with paper(tmp_path) as it:
         await it.save("```\nnever closed")
-        await it.write(lambda tx: it.settler.renamed(tx, "notes", "renamed", _file(it.text or "")))
+        await it.write(lambda tx: it.settler.renamed(tx, ("notes", "renamed", _file(it.text or ""))))
         other = "---\ntags: [a]\n---\n## 2026-01-01 10:00\n\nfirst\n\n"
         await it.save(other)
         assert it.text == other

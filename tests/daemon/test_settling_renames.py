@@ -72,7 +72,7 @@ async def test_a_file_renamed_twice_and_edited_lacks_nothing(tmp_path: Path) -> 
         assert text
         await it.add_unseen("from elsewhere")
         file = FileText(text, digest_of(text), Stat(1, 1, 1, 1))
-        await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", file))
+        await it.write(lambda tx: it.settler.renamed(tx, ("notes", "between", file)))
         it.topic = "between"
         await it.add_unseen("from elsewhere again")
         await it.rename("plan", text.replace("first", "FIRST") + "## 2026-03-03 10:00\n\nby hand\n")
@@ -124,7 +124,7 @@ async def test_a_save_without_what_others_wrote_takes_nothing_from_them_by_two_r
         await it.add("from elsewhere")
         saved = FILE.replace("first\n", "first\nby hand\n")
         file = await it.save_and_move_on(saved, "from elsewhere")
-        await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", file))
+        await it.write(lambda tx: it.settler.renamed(tx, ("notes", "between", file)))
         it.topic = "between"
         await it.rename("plan", saved + "## 2026-03-03 10:00\n\nby hand\n")
         assert await entries(it) == ["first\nby hand", "second", "from elsewhere", "by hand"]
@@ -136,7 +136,7 @@ async def test_what_is_new_in_a_file_renamed_twice_is_not_taken_in_twice(tmp_pat
         await it.add_unseen("from elsewhere")
         saved = FILE + "## 2026-03-03 10:00\n\nby hand\n"
         file = FileText(saved, digest_of(saved), Stat(len(saved.encode()), 99, 0, 1))
-        await it.write(lambda tx: it.settler.renamed(tx, "notes", "between", file))
+        await it.write(lambda tx: it.settler.renamed(tx, ("notes", "between", file)))
         it.topic = "between"
         await it.save_and_move_on(saved, "from elsewhere")
         new = next(row for row in await it.living() if row.content == "by hand")
@@ -171,7 +171,7 @@ async def test_a_file_renamed_after_others_moved_its_memories_goes_also_if_the_d
         await it.save(FILE)
         await it.move_unseen("archive")
         file = FileText(FILE, digest_of(FILE), Stat(len(FILE), 1, 0, 1))
-        await it.write(lambda tx: it.settler.renamed(tx, "notes", "plan", file))
+        await it.write(lambda tx: it.settler.renamed(tx, ("notes", "plan", file)))
         assert "plan" in {mark.key for mark in await it.database.read(lambda db: outbox.pending(db, "mirror", 9))}
         it.topic = "plan"
         await it.come_round()
