@@ -87,9 +87,10 @@ def _tell(session: Session, checks: list[Check]) -> None:
     if session.json:
         say_json(checks)
         return
+    width = max((len(check.check) for check in checks), default=0)
     for check in checks:
         mark = (
             paint("repaired", "yellow") if check.repaired else paint("ok", "green") if check.ok else paint("bad", "red")
         )
         space = " " * (8 - len("repaired" if check.repaired else "ok" if check.ok else "bad"))
-        say(f"{mark}{space}  {visible(check.check):<14}  {visible(check.message)}")
+        say(f"{mark}{space}  {visible(check.check):<{width}}  {visible(check.message)}")
