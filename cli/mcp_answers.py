@@ -79,7 +79,7 @@ async def _related(memory: Memory, keyword: str, literal: list[Line]) -> list[wo
         topic = hit.memory.topic
         if topic not in files:
             files[topic] = await memory.mind.topic(topic)
-        at = words.place(files[topic].text, hit.memory.content)
+        at = words.place(files[topic], hit.memory.id)
         if at is None or not _is_near(hit) or any((topic, line) in listed for line in range(at[0], at[1] + 1)):
             continue
         found.setdefault(topic, []).append(words.Found(topic, at[0], at[2]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
-from hiveminddb.answers import Hits, Line
+from hiveminddb.answers import Hits, Line, TopicText
 from hiveminddb.model import Memory, Topic, Version
 
 
@@ -54,15 +54,21 @@ def topic_list(topics: Sequence[Topic], folder: str) -> str:
     return "\n".join([f"Available memory topics ({len(topics)} total):\n", *lines])
 
 
-def place(file: str, content: str) -> tuple[int, int, str] | None:
-    """First and last line of a memory's content in its file and the first line's text; None if it is not in there."""
-    start = file.find(content) if content.strip() else -1
-    if start < 0:
-        return None
-    lead = len(content) - len(content.lstrip())
-    first = file.count("\n", 0, start + lead) + 1
-    last = file.count("\n", 0, start + len(content.rstrip())) + 1
-    return first, last, content.lstrip().split("\n", 1)[0].rstrip()
+def place(topic: TopicText, id: str) -> tuple[int, int, str] | None:
+    """First and last line of a memory in its file and the first line's text; None if it is not in there."""
+    file, after = topic.text, 0
+    for one in topic.memories:
+        start = file.find(one.content, after) if one.content.strip() else -1
+        if start < 0:
+            continue
+        # Others may say the same, each in its place.
+        after = start + len(one.content)
+        if one.id == id:
+            lead = len(one.content) - len(one.content.lstrip())
+            first = file.count("\n", 0, start + lead) + 1
+            last = file.count("\n", 0, start + len(one.content.rstrip())) + 1
+            return first, last, one.content.lstrip().split("\n", 1)[0].rstrip()
+    return None
 
 
 def memory(one: Memory) -> str:

@@ -98,6 +98,9 @@ async def test_search_adds_what_other_words_find(home: Place) -> None:
             "Search results for 'runs running mornings':\n\n\nRelated by meaning:\n\n### Topic: running\n"
             "  Line 5: she runs every morning"
         )
+        await told(client, "remember", topic="running", content="she runs every morning")
+        both = await told(client, "search", keyword="runs running mornings")
+        assert sorted(both.splitlines()[-2:]) == [f"  Line {line}: she runs every morning" for line in (5, 9)]
 
 
 @pytest.mark.anyio
