@@ -31,7 +31,7 @@ class Renaming:
     def __init__(self, settler: Settler) -> None:
         self._settler = settler
         self._since: dict[str, float] = {}
-        # Which of them were looked for in this round.
+        # Of which of them everything was looked for in this round.
         self._sought: set[str] = set()
         # When something last happened to a file, if lately. Told on another thread: replaced, never changed.
         self._stirred: dict[str, float] = {}
@@ -47,9 +47,13 @@ class Renaming:
         return set(self._since)
 
     def overdue(self, topics: Iterable[str]) -> list[str]:
-        """Those of them whose file has vanished, and has had its time to show up: it is to be looked for now."""
-        self._sought = {topic for topic in topics if topic in self._since and _is_due(self._since[topic])}
-        return sorted(self._sought)
+        """Those of them whose file has vanished, and has had its time to show up: it is to be looked for now.
+
+        So is a file in whose place another was put, before it counts as gone.
+        """
+        since = self._displaced | self._since
+        self._sought = {topic for topic in topics if topic in since and _is_due(since[topic])}
+        return sorted(self._sought | {new for old in self._sought for _, new in self._chain(old)})
 
     def there(self, topics: Iterable[str]) -> None:
         """These have a file, though nobody knows yet what it says: if it vanishes, it does so anew."""
@@ -109,7 +113,7 @@ class Renaming:
         return put
 
     def _must_wait(self, old: str, looked_at: Set[str]) -> bool:
-        if old in self._since and old not in self._sought:
+        if old not in self._sought:
             return True
         is_apart = any(new not in looked_at for _, new in self._chain(old))
         # What it was put onto may have become a file that nobody can read.

@@ -340,3 +340,16 @@ async def test_names_passed_round_among_three_files_with_a_fourth_on_its_way_out
             file.write("and eaten\n")
         await it.settle("a", "b", "c", "d", "e")
         assert [await it.ids(topic) for topic in "abcde"] == [singing, baking, sailing, [], late]
+
+
+async def test_a_file_in_whose_place_another_was_put_is_looked_for_before_it_counts_as_gone(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        baking, sailing = await it.two_notes()
+        (it.vault / "b.md").rename(it.vault / "c.md")
+        (it.vault / "c.md").write_text(SAILING.replace("out to sea", "over the lake"))
+        (it.vault / "a.md").rename(it.vault / "b.md")
+        # Nobody has told of c yet.
+        await it.settle("a", "b")
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
