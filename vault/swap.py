@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +75,7 @@ class Swap:
                 token = Token.fresh(path, NOTHING, expected)
                 held = self._held.name(swap, token)
                 _refuse_another(folder, name, path, inode)
-                system.rename_new(folder, name, swap, held)
+                self._taken_away(swap, held, folder, name, path, inode)
                 os.fsync(folder)
                 os.fsync(swap)
                 return self._looked_at(swap, home, held, token, folder, name)
@@ -116,15 +116,30 @@ class Swap:
 
     def _placed(self, swap: int, held: str, token: Token, folder: int, name: str, inode: int) -> str | None:
         """Bring the staged text in; the name under which what it replaced is kept, None if there was nothing."""
+        ours = _inode(swap, held)
         try:
-            if token.expected != NOTHING:
-                _refuse_another(folder, name, token.path, inode)
-                return self._exchanged(swap, held, token, folder, name)
-            system.rename_new(swap, held, folder, name)
+            if token.expected == NOTHING:
+                system.rename_new(swap, held, folder, name)
+                return None
+            _refuse_another(folder, name, token.path, inode)
+            kept = self._exchanged(swap, held, token, folder, name)
+            if kept == held and inode and _inode(swap, held) != inode:
+                # It came since that was looked at, and goes back; if a third was quicker, that is looked at as an edit.
+                _put_back(swap, held, folder, name)
+                if _inode(swap, held) in (ours, 0):
+                    raise _another(token.path)
+            return kept
         except (OSError, Unavailable):
-            os.unlink(held, dir_fd=swap)
+            if _inode(swap, held) == ours:
+                os.unlink(held, dir_fd=swap)
             raise
-        return None
+
+    def _taken_away(self, swap: int, held: str, folder: int, name: str, path: str, inode: int) -> None:
+        system.rename_new(folder, name, swap, held)
+        if inode and _inode(swap, held) != inode:
+            with suppress(FileExistsError):
+                system.rename_new(swap, held, folder, name)
+                raise _another(path)
 
     def _exchanged(self, swap: int, held: str, token: Token, folder: int, name: str) -> str:
         try:
@@ -170,7 +185,26 @@ def _refuse_irregular(folder: int, name: str, path: str) -> None:
 def _refuse_another(folder: int, name: str, path: str, inode: int) -> None:
     """What a file holds that was put here since is no edit of the one that was here: it may be another's, renamed."""
     if inode and os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino != inode:
-        raise Unavailable(f"another file has come in its place: {path!r}", "it is looked at again")
+        raise _another(path)
+
+
+def _another(path: str) -> Unavailable:
+    return Unavailable(f"another file has come in its place: {path!r}", "it is looked at again")
+
+
+def _put_back(swap: int, held: str, folder: int, name: str) -> None:
+    try:
+        system.exchange(swap, held, folder, name)
+    except FileNotFoundError:
+        system.rename_new(swap, held, folder, name)
+
+
+def _inode(folder: int, name: str) -> int:
+    """0 where there is none."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _as_it_stands(folder: int, name: str, placed: Stat) -> Stat:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,54 @@ def test_another_file_put_in_the_place_of_the_one_that_was_looked_at_stays_where
     with pytest.raises(Unavailable, match="another file has come in its place"):
         swap.remove("a.md", digest_of("known"), known.inode)
     assert text_of(root) == "of another name until now" and not kept(root)
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux exchanges")
+@pytest.mark.parametrize("step", ["exchange", "rename_new"])
+def test_another_file_that_comes_just_before_the_names_are_changed_goes_back(
+    root: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    swap = Swap(root)
+    known = swap.write("a.md", "known", None).stat
+    (root / "b.md").write_text("of another name until now")
+    change = getattr(system, step)
+
+    def late(*given: int | str) -> None:
+        if (root / "b.md").exists():
+            (root / "a.md").rename(root / "c.md")
+            (root / "b.md").rename(root / "a.md")
+        change(*given)
+
+    monkeypatch.setattr(system, step, late)
+    with pytest.raises(Unavailable, match="another file has come in its place"):
+        if step == "exchange":
+            swap.write("a.md", "ours", digest_of("known"), known.inode)
+        else:
+            swap.remove("a.md", digest_of("known"), known.inode)
+    assert (text_of(root), text_of(root, "c.md")) == ("of another name until now", "known") and not kept(root)
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux exchanges")
+def test_one_that_has_gone_on_by_the_time_it_is_to_go_back_is_not_lost(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap = Swap(root)
+    known = swap.write("a.md", "known", None).stat
+    exchange = system.exchange
+    (root / "b.md").write_text("of another name until now")
+    steps = iter([("a", "c", "b", "a"), ("a", "d")])
+
+    def late(*given: Any) -> None:
+        names = next(steps, ())
+        for old, new in zip(names[::2], names[1::2], strict=True):
+            (root / f"{old}.md").rename(root / f"{new}.md")
+        exchange(*given)
+
+    monkeypatch.setattr(system, "exchange", late)
+    with pytest.raises(Unavailable):
+        swap.write("a.md", "ours", digest_of("known"), known.inode)
+    found = {it.name: it.read_text() for it in root.glob("*.md")}
+    assert found == {"a.md": "of another name until now", "c.md": "known", "d.md": "ours"} and not kept(root)
 
 
 def test_a_writer_that_still_has_the_old_file_open_is_heard(root: Path, swap: Swap, way: str) -> None:
@@ -287,6 +336,7 @@ def test_a_vault_that_vanished_is_said_so(root: Path, swap: Swap) -> None:
 _SWAPPER = """
 import sys
 from pathlib import Path
+from typing import Any
 sys.path.insert(0, ".")
 from hiveminddb.vault.files import digest_of
 from hiveminddb.vault.swap import Swap
