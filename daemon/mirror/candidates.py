@@ -43,14 +43,15 @@ def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[Va
     line = [base for base in known[newest:] if base.by != "late" or base.digest == was]
     if not line:
         return late
-    nearness = _Nearness(history.stays_in(tx.connection, topic, line[0].n), text)
+    stays = list(history.stays_in(tx.connection, topic, line[0].n))
+    nearness, came = _Nearness(stays, text), sorted({stay.since for stay in stays})
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
     seen = sorted((base for base in line if not base.extra), key=lambda base: nearness.distance(base.upto))
     near = {*line[:_NEWEST], *saves[:_SAVES], *seen[:_SEEN], *_nearest(tx, line, nearness)}
     shown = Shown(text)
     steps = [(base, before.n if before else 0) for base, before in zip_longest(line, line[1:]) if base in near]
-    near |= {earlier for base, since in steps for earlier in _before_appends(tx, base, since, shown)}
-    late += [earlier for base in late for earlier in _before_appends(tx, base, base.upto, shown)]
+    near |= {earlier for base, since in steps for earlier in _before_appends(tx, base, since, shown, came)}
+    late += [earlier for base in late for earlier in _before_appends(tx, base, base.upto, shown, came)]
     line = [line[0], *sorted({*line[1:], *near} - {line[0]}, key=_age)]
     wanted = {line.index(base) for base in near}
     # What came right after a text tells whether somebody may still hold it.
@@ -79,11 +80,16 @@ def _made_of(tx: Transaction, saved: VaultBase, n: int) -> bool:
     return made is not None and last is not None and made.actor == BY_FILE and made.origin == last.origin
 
 
-def _before_appends(tx: Transaction, saved: VaultBase, since: int, shown: Shown) -> Iterator[VaultBase]:
-    """What came in one look may have come in several steps: the text before the last appends, those not shown."""
+def _before_appends(
+    tx: Transaction, saved: VaultBase, since: int, shown: Shown, came: Sequence[int]
+) -> Iterator[VaultBase]:
+    """What came in one look may have come in several steps: the text before the last appends, those not shown.
+
+    `came` are the changes by which something came into the file.
+    """
     if saved.by == "mirror":
         return
-    made = saved.extra or range(since + 1, saved.n + 1)
+    made = saved.extra or came[bisect_right(came, since) : bisect_right(came, saved.n)]
     appended = cache(partial(_appended, tx))
     kept = len(made)
     while kept and made[kept - 1] > since and (last := appended(made[kept - 1])):

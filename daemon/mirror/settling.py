@@ -163,11 +163,10 @@ class Settler:
         What others wrote and a file had not got under its old name it has not got under the new one.
         """
         left = [self._left(tx, old, file) for old, _, file in renames]
-        for (old, new, _), it in zip(renames, left, strict=True):
-            author, client = Author(BY_FILE, f"renamed from {old}"), new_client()
-            for id in it.ids:
-                if row := tx.memory(id):
-                    self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
+        with self._pipeline.many(tx):
+            for (old, new, _), it in zip(renames, left, strict=True):
+                self._move(tx, it.ids, old, new)
+        for (_, new, _), it in zip(renames, left, strict=True):
             for base in it.bases:
                 tx.put_vault_base(replace(base, topic=new), BASES_KEPT)
             if it.known and it.last:
@@ -177,6 +176,11 @@ class Settler:
                 # Nothing else asks for a file that has no memories any more.
                 tx.mark("mirror", new, tx.counters.n)
             self._topics.add(new)
+
+    def _move(self, tx: Transaction, ids: Iterable[str], old: str, new: str) -> None:
+        author, client = Author(BY_FILE, f"renamed from {old}"), new_client()
+        for row in filter(None, map(tx.memory, ids)):
+            self._pipeline.edit(tx, row, "move", author, fields={"topic": new}, client=client)
 
     def _left(self, tx: Transaction, old: str, file: FileText) -> _Left:
         known = vault_state.vault_file(tx.connection, old)
