@@ -11,6 +11,7 @@ from rapidfuzz.distance import Indel
 # Exact distances cost |a| x |b| / 64 steps: this keeps one under about ten milliseconds.
 EXACT_PRODUCT = 300_000_000
 SAMPLE = 2_000
+MOST = 0.75
 
 
 def similarity(a: str, b: str) -> float:
@@ -20,6 +21,12 @@ def similarity(a: str, b: str) -> float:
     # Unrelated prose shares about half of its letters in order.
     by_letter = 2 * fuzz.ratio(a, b) / 100 - 1
     return float(max(by_word, by_letter, 0.0))
+
+
+def has_most_lines(old: str, new: str) -> bool:
+    """True if most of both texts is lines that they share: seen at once, and so of nearly everything that was saved."""
+    shared = Counter(old.splitlines()) & Counter(new.splitlines())
+    return sum(len(line) * count for line, count in shared.items()) > MOST * max(len(old), len(new))
 
 
 def kept(old: str, new: str) -> float:

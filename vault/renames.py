@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from hiveminddb.vault.likeness import kept, similarity
+from hiveminddb.vault.likeness import has_most_lines, kept, similarity
 from hiveminddb.vault.shortlist import fingerprints, shortlist
 
 # Different files of one person share words; one that was renamed and edited between two looks shares most of its text.
@@ -113,7 +113,11 @@ def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], places: Sequence[Seen]
     """Files whose name has a quite different text now, and whose own is in a place: saved since by replacing it."""
     telling = [(old, now) for old, now in replaced if len(old.text) >= TELLING] if places else []
     # Most have only been saved, which is seen at once where a text is compared with what was made of it.
-    others = [(old, now) for old, now in telling if _likeness(old.text, now.text) <= ALIKE / 2]
+    others = [
+        (old, now)
+        for old, now in telling
+        if not has_most_lines(old.text, now.text) and _likeness(old.text, now.text) <= ALIKE / 2
+    ]
     compared = shortlist([old.fingerprints for old, _ in others], [place.fingerprints for place in places])
     there = {i for i, j in compared if _score(others[i][0], places[j]) > ALIKE}
     return [it for i, it in enumerate(others) if i in there]
@@ -179,7 +183,7 @@ def _may_be(old: Seen, found: Seen) -> bool:
 
 def are_alike(old: str, new: str) -> bool:
     """Whether a text may be an edit of an old one, by nothing but what both say."""
-    return _likeness(old, new) > ALIKE
+    return has_most_lines(old, new) or _likeness(old, new) > ALIKE
 
 
 def _score(old: Seen, found: Seen) -> float:

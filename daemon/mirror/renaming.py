@@ -13,7 +13,7 @@ from hiveminddb.daemon.mirror.settling import Look, Settler
 from hiveminddb.daemon.mirror.takein import file_text
 from hiveminddb.store import vault_state
 from hiveminddb.store.transaction import Transaction
-from hiveminddb.store.vault_state import VaultFile
+from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
 from hiveminddb.vault.renames import Seen, are_alike, moved_on, pair
@@ -40,6 +40,8 @@ class Renaming:
         self._displaced: dict[str, float] = {}
         # Where these and vanished ones are; and where those are that were there, and may still show up.
         self._onto: dict[str, str] = {}
+        # Made again from the log, once a round.
+        self._texts: dict[VaultBase, str] = {}
 
     @property
     def waiting(self) -> set[str]:
@@ -82,6 +84,7 @@ class Renaming:
         for topic in lost - waiting:
             self._drop(topic)
             self._displaced.pop(topic, None)
+        self._texts.clear()
         # A file that another has taken the place of may still show up.
         later = waiting | {new for old, new in self._onto.items() if new in files or old in waiting}
         return [look for look in looks if look.topic not in later and look.topic not in moved], sorted(later)
@@ -136,7 +139,7 @@ class Renaming:
 
     def _others(self, tx: Transaction, files: Mapping[str, FileText]) -> dict[str, str]:
         """The known names under which files are that had others, by their names."""
-        others = [_seen(topic, file) for topic, file in files.items() if _is_another(tx, topic, file)]
+        others = [_seen(topic, file) for topic, file in files.items() if self._is_another(tx, topic, file)]
         if not others:
             return {}
         olds = [*self._gone(tx), *(self._last_seen(tx, it.topic) for it in others)]
@@ -178,7 +181,20 @@ class Renaming:
         inode = known.inode if known and not may_be_removed(tx, known) else 0
         # Others may have moved its memories away meanwhile, and have moved others to it.
         at = known.ctime_ns if known else 0
-        return Seen(topic, inode, last.digest, base_text(tx, last), at, is_doubtful=known is None)
+        return Seen(topic, inode, last.digest, self._text(tx, last), at, is_doubtful=known is None)
+
+    def _is_another(self, tx: Transaction, topic: str, file: FileText) -> bool:
+        """Whether a file is not the one that was known to have its name, by all that can be seen."""
+        known = vault_state.vault_file(tx.connection, topic)
+        if known is None or is_numbered(known, file.stat.inode, file.born_ns):
+            return False
+        last = last_base(tx, known, file)
+        return last.digest != file.digest and not are_alike(self._text(tx, last), file.text)
+
+    def _text(self, tx: Transaction, base: VaultBase) -> str:
+        if (text := self._texts.get(base)) is None:
+            text = self._texts[base] = base_text(tx, base)
+        return text
 
 
 def _is_due(since: float, times: int = 1) -> bool:
@@ -238,14 +254,6 @@ def _had_another(tx: Transaction, now: Seen, new: Sequence[Seen]) -> bool:
 
 def _is_not(known: VaultFile, now: Seen) -> bool:
     return not is_numbered(known, now.inode, now.born_ns)
-
-
-def _is_another(tx: Transaction, topic: str, file: FileText) -> bool:
-    """Whether a file is not the one that was known to have its name, by all that can be seen."""
-    known = vault_state.vault_file(tx.connection, topic)
-    if known is None or is_numbered(known, file.stat.inode, file.born_ns):
-        return False
-    return not are_alike(base_text(tx, last_base(tx, known, file)), file.text)
 
 
 def _seen(topic: str, file: FileText) -> Seen:
