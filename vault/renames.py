@@ -72,9 +72,10 @@ def moved_on(replaced: Sequence[tuple[Seen, Seen]], gone: Sequence[Seen], new: S
     under another name, and writes what was made of it, has renamed nothing.
     """
     others = {old.inode: old for old in [*gone, *(old for old, _ in replaced)] if old.inode}
+    unlike = {old.topic for old, now in replaced if _has_other_text(old, now)} if new else set[str]()
     waiting, places, found = list(replaced), list(new), list[Seen]()
     # Whoever has moved has left a name, and that may be where another is.
-    while moved := _moved_to(waiting, places, others):
+    while moved := _moved_to(waiting, places, others, unlike):
         waiting = [it for it in waiting if it not in moved]
         places = [now for _, now in moved]
         found += [old for old, _ in moved]
@@ -97,27 +98,28 @@ def _in_circles(replaced: Sequence[tuple[Seen, Seen]], others: Mapping[int, Seen
 
 
 def _moved_to(
-    replaced: Sequence[tuple[Seen, Seen]], places: Sequence[Seen], others: Mapping[int, Seen]
+    replaced: Sequence[tuple[Seen, Seen]], places: Sequence[Seen], others: Mapping[int, Seen], unlike: Set[str]
 ) -> list[tuple[Seen, Seen]]:
-    """Those that are in one of these places, by inode or by text."""
+    """Those that are in one of these places: by inode, or, where their name has an unlike text now, by text."""
     numbered = {place.inode: place for place in places}
     by_number = [
         (old, now)
         for old, now in replaced
         if old.inode and (there := numbered.get(old.inode)) and _has_moved(old, now, there, others)
     ]
-    return by_number + _moved_by_text([it for it in replaced if it not in by_number], places)
+    by_text = [it for it in replaced if it not in by_number and it[0].topic in unlike]
+    return by_number + _moved_by_text(by_text, places)
 
 
-def _moved_by_text(replaced: Sequence[tuple[Seen, Seen]], places: Sequence[Seen]) -> list[tuple[Seen, Seen]]:
-    """Files whose name has a quite different text now, and whose own is in a place: saved since by replacing it."""
-    telling = [(old, now) for old, now in replaced if len(old.text) >= TELLING] if places else []
+def _has_other_text(old: Seen, now: Seen) -> bool:
+    """Whether a name has a quite different text now."""
     # Most have only been saved, which is seen at once where a text is compared with what was made of it.
-    others = [
-        (old, now)
-        for old, now in telling
-        if not has_most_lines(old.text, now.text) and _likeness(old.text, now.text) <= ALIKE / 2
-    ]
+    is_telling = len(old.text) >= TELLING and not has_most_lines(old.text, now.text)
+    return is_telling and _likeness(old.text, now.text) <= ALIKE / 2
+
+
+def _moved_by_text(others: Sequence[tuple[Seen, Seen]], places: Sequence[Seen]) -> list[tuple[Seen, Seen]]:
+    """Files whose own text is in a place: saved since by replacing it."""
     compared = shortlist([old.fingerprints for old, _ in others], [place.fingerprints for place in places])
     there = {i for i, j in compared if _score(others[i][0], places[j]) > ALIKE}
     return [it for i, it in enumerate(others) if i in there]

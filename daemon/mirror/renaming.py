@@ -155,7 +155,9 @@ class Renaming:
         new = [it for it in arrived.values() if known[it.topic] is None and not _is_ours(tx, it, lost)]
         if not new and {file.inode for file in others.values()}.isdisjoint(arrived[topic].inode for topic in others):
             return {}
-        replaced = [(self._last_seen(tx, topic), it) for topic, it in arrived.items() if _had_another(tx, it, new)]
+        # A name that the mirror had begun to use may have been another's as well.
+        taken = {*others, *(it.topic for it in new if begun(tx, it.topic) is not None)}
+        replaced = [(self._last_seen(tx, topic), it) for topic, it in arrived.items() if topic in taken]
         gone = self._gone(tx)
         moved = moved_on(replaced, gone, new)
         places = {it.topic: it for it in (*new, *(arrived[old.topic] for old in moved))}
@@ -244,12 +246,6 @@ def _is_ours(tx: Transaction, new: Seen, lost: Iterable[str]) -> bool:
     apart = distance(base_text(tx, made), new.text)
     known = filter(None, (vault_state.vault_file(tx.connection, topic) for topic in lost))
     return apart < len(new.text) and all(apart <= distance(seen_text(tx, it), new.text) for it in known)
-
-
-def _had_another(tx: Transaction, now: Seen, new: Sequence[Seen]) -> bool:
-    """Whether another file may have had this one's name: known, or made by the mirror and not recorded."""
-    known = vault_state.vault_file(tx.connection, now.topic)
-    return _is_not(known, now) if known else now in new and begun(tx, now.topic) is not None
 
 
 def _is_not(known: VaultFile, now: Seen) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hiveminddb.daemon.mirror.filework import Looks, Outcome
+from hiveminddb.daemon.mirror.filework import FileWork
 from hiveminddb.daemon.mirror.renaming import PATIENCE
-from hiveminddb.daemon.mirror.settling import Todo
+from hiveminddb.daemon.mirror.settling import Look
+from hiveminddb.store.vault_state import VaultFile
 from hiveminddb.vault import files
 from tests.daemon.desk import BAKING, SAILING, Desk, desk, move
+from tests.daemon.interleaved import Interrupted
 
 pytestmark = pytest.mark.anyio
 
@@ -46,13 +47,12 @@ async def test_a_file_whose_time_runs_out_during_a_round_is_looked_for_before_it
         baking, _ = await it.two_notes()
         (it.vault / "a.md").rename(it.vault / "c.md")
         await it.settle("a")
-        look = it.mirror._hands.look
+        renaming = it.mirror._renaming
 
-        def slow(*given: Any) -> Looks:
-            it.mirror._renaming._since = {topic: at - PATIENCE for topic, at in it.mirror._renaming._since.items()}
-            return look(*given)
+        def later() -> None:
+            renaming._since = {topic: at - PATIENCE for topic, at in renaming._since.items()}
 
-        it.mirror._hands.look = slow  # type: ignore[assignment, method-assign]
+        it.mirror._hands = Interrupted(it.mirror._vault.swap, later)
         await it.settle("a")
         await it.settle("a")
         assert (await it.ids("a"), await it.ids("c")) == ([], baking)
@@ -249,18 +249,12 @@ async def test_a_file_replaced_and_renamed_before_it_got_what_others_wrote_is_th
 
 async def _moved_just_before_the_write(it: Desk, old: str, new: str, text: str, others: Sequence[str]) -> None:
     """A file is saved, and renamed after it was read and before what others have under its name was written to it."""
-    write = it.mirror._hands.write
-
-    def renamed_first(todos: Sequence[Todo]) -> tuple[list[Outcome], list[Todo]]:
-        move(it.vault / f"{old}.md", it.vault / f"{new}.md")
-        return write(todos)
-
     for id in others:
         await it.move(id, old)
     (it.vault / f"{old}.md").write_text(text)
-    it.mirror._hands.write = renamed_first  # type: ignore[method-assign]
+    there, then = it.vault / f"{old}.md", it.vault / f"{new}.md"
+    it.mirror._hands = Interrupted(it.mirror._vault.swap, lambda: move(there, then))
     await it.settle(old)
-    it.mirror._hands.write = write  # type: ignore[method-assign]
     await it.settle(old, new)
 
 
@@ -296,22 +290,19 @@ async def test_a_chain_of_renames_goes_on_behind_a_file_that_was_saved_by_replac
 async def test_a_file_that_somebody_writes_to_under_the_name_of_another_is_not_removed_meanwhile(
     tmp_path: Path,
 ) -> None:
+    class Busy(FileWork):
+        def _look(self, topic: str, known: VaultFile | None) -> Look | None:
+            return None if topic == "b" else super()._look(topic, known)
+
     async with desk(tmp_path) as it:
         baking, _ = await it.two_notes()
         (it.vault / "a.md").replace(it.vault / "b.md")
         (it.vault / "b.md").write_text(BAKING.replace("home", "home, slowly"))
         await it.settle("a")
         it.mirror._renaming._since["a"] -= PATIENCE
-        look = it.mirror._hands.look
-
-        def busy(topics: Sequence[str], *given: Any) -> Looks:
-            found = look([topic for topic in topics if topic != "b"], *given)
-            found.busy += [topic for topic in topics if topic == "b"]
-            return found
-
-        it.mirror._hands.look = busy  # type: ignore[method-assign, assignment]
+        hands, it.mirror._hands = it.mirror._hands, Busy(it.mirror._vault.swap)
         await it.settle("a")
-        it.mirror._hands.look = look  # type: ignore[method-assign]
+        it.mirror._hands = hands
         await it.settle("a", "b")
         assert (await it.ids("a"), await it.ids("b")) == ([], baking)
 

@@ -112,7 +112,7 @@ def test_another_file_that_comes_just_before_the_names_are_changed_goes_back(
     (root / "b.md").write_text("of another name until now")
     change = getattr(system, step)
 
-    def late(*given: int | str) -> None:
+    def late(*given: Any) -> None:
         if (root / "b.md").exists():
             (root / "a.md").rename(root / "c.md")
             (root / "b.md").rename(root / "a.md")
@@ -336,7 +336,6 @@ def test_a_vault_that_vanished_is_said_so(root: Path, swap: Swap) -> None:
 _SWAPPER = """
 import sys
 from pathlib import Path
-from typing import Any
 sys.path.insert(0, ".")
 from hiveminddb.vault.files import digest_of
 from hiveminddb.vault.swap import Swap
