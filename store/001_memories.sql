@@ -91,7 +91,7 @@ CREATE INDEX memories_topic ON memories (topic, position, id);
 CREATE INDEX memories_heads ON memories (topic, position, id) WHERE role = 'head' AND invalidated_at IS NULL;
 -- The conditions are those of `filter_clause`, in its words: a list and its count then need no row.
 CREATE INDEX memories_created ON memories (created_at, id) WHERE listed = 1 AND invalidated_at IS NULL;
-CREATE INDEX memories_gone ON memories (text_hash) WHERE invalidated_at IS NOT NULL;
+CREATE INDEX memories_text ON memories (text_hash);
 CREATE INDEX memories_session ON memories (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX memories_user ON memories (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX memories_agent ON memories (agent_id) WHERE agent_id IS NOT NULL;

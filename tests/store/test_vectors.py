@@ -129,3 +129,24 @@ def test_any_dimensions_will_do(dimensions: int) -> None:
     vectors.put(store.connection, text_hash("text a"), "m", np.ones((1, dimensions), np.float32))
     living = vectors.load(store.connection)
     assert living is not None and living.matrix.shape == (1, dimensions)
+
+
+def test_putting_a_text_s_vectors_reads_no_other_memory() -> None:
+    store = stocked()
+    vectors.activate(store.connection, SMALL)
+    asked: list[tuple[str, apsw.Bindings | None]] = []
+
+    def note(_cursor: apsw.Cursor, statement: str, bindings: apsw.Bindings | None) -> bool:
+        asked.append((statement, bindings))
+        return True
+
+    store.connection.exec_trace = note
+    assert vectors.put(store.connection, text_hash("text b"), "small", matrix([1, 0])) == (2,)
+    store.connection.exec_trace = None
+    plans = [
+        step
+        for statement, bindings in asked
+        for *_, step in store.connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings)
+    ]
+    assert any("memories_text" in step for step in plans)
+    assert not any(step.startswith("SCAN m") for step in plans)
