@@ -15,11 +15,13 @@ from hiveminddb.vault import topics
 
 log = logging.getLogger(__name__)
 
-# A save is a handful of events within a millisecond: ten milliseconds of silence end it.
-STEP_MS = 10
+# A save is a handful of events within a millisecond: so much silence ends it. Watchfiles wakes up as often, always.
+STEP_MS = 20
 DEBOUNCE_MS = 100
 # How often a quiet watcher checks that it still watches the folder that has the name.
-IDLE_MS = 500
+IDLE_MS = 2_000
+# How often a folder that is not there is looked for.
+GONE_SECONDS = 0.5
 # Near the system's own limit events get lost without a word.
 MAX_BATCH = 4096
 RETRY_SECONDS = 2.0
@@ -50,7 +52,7 @@ class Watcher:
         while True:
             identity = _identity(self._root)
             if identity is None:
-                await asyncio.sleep(IDLE_MS / 1000)
+                await asyncio.sleep(GONE_SECONDS)
                 continue
             try:
                 async for batch in self._watched(identity):
@@ -74,7 +76,7 @@ class Watcher:
         log.info("watching folder=%s", self._root)
         stands = False
         async for found in changes:
-            batch = await asyncio.to_thread(self._batch, found)
+            batch = await asyncio.to_thread(self._batch, found) if found or self._listed_anew else Batch()
             if not stands or batch.rescan:
                 batch = Batch(batch.topics, rescan=True)
             stands = True
