@@ -126,7 +126,7 @@ class Leadership:
 
     def next_due(self) -> float:
         pauses = [progress.paused_until for peer, progress in self.peers.items() if self._behind(peer, progress)]
-        return min((self._beat_at, self._news_at, *pauses))
+        return min((self._beat_at if self.peers else float("inf"), self._news_at, *pauses))
 
     def _behind(self, peer: NodeId, progress: Progress) -> bool:
         return peer in self.connected and self._engine.next_of(peer) <= self._journal.last_index and not progress.flying
