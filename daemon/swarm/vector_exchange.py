@@ -127,7 +127,9 @@ class VectorExchange:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(ASK_SECONDS)
-            if self._keeper and self._keeper.model:
+            if not (self._keeper and self._keeper.model and self._cursors):
+                continue
+            if await self._database.read(_lacks_some):
                 for node in list(self._cursors):
                     await self._ask(node, self._keeper.model)
 
@@ -161,11 +163,13 @@ def _matrix(said: Passages, dimensions: int) -> tuple[bytes, Vectors] | None:
     return (said.text_hash, matrix) if np.isfinite(matrix).all() else None
 
 
+def _lacks_some(connection: Connection) -> bool:
+    """Whether a text waits for vectors, which is quicker to see than which of them."""
+    return bool(outbox.pending(connection, "embed", 1))
+
+
 def _lacking(model: str, after: int, connection: Connection) -> list[tuple[int, bytes]]:
-    # Where no text waits for vectors, none lacks any, and that is quicker to see.
-    if not outbox.pending(connection, "embed", 1):
-        return []
-    return vectors.lacking(connection, model, after, antientropy.MOST_HASHES)
+    return vectors.lacking(connection, model, after, antientropy.MOST_HASHES) if _lacks_some(connection) else []
 
 
 def _stored(wanted: WantVectors, connection: Connection) -> list[tuple[bytes, Vectors]]:
