@@ -187,7 +187,8 @@ class Mirror:
         if not whole:
             return
         more = len(topics) == ROUND or any(topic not in known or topic in elsewhere for topic in looks.busy)
-        ready, later = await self._database.write(partial(self._renaming.sort_out, whole, more=more))
+        moved = await self._rename(whole)
+        ready, later = await self._database.write(partial(self._renaming.sort_out, whole, moved=moved, more=more))
         self._agenda.add(later, self._renaming.patience)
         if len(ready) >= MANY:
             settled = await self._database.write(lambda tx: self._settler.settle_new(tx, ready))
@@ -222,6 +223,13 @@ class Mirror:
             return set()
         known = await self._database.read(partial(_known, overdue))
         return set(await self._on_thread(partial(self._vault.named, {file.inode for file in known.values()})))
+
+    async def _rename(self, looks: Sequence[Look]) -> set[str]:
+        """Files keep their memories under their new names; the old ones."""
+        moved = set[str]()
+        for renames in await self._database.write(partial(self._renaming.renames, looks)):
+            moved |= await self._database.write(partial(self._renaming.carry_out, renames))
+        return moved
 
     async def _todos(self, looks: Sequence[Look]) -> list[Todo]:
         """What is to be written; a file that cannot be taken in holds up no other."""

@@ -22,6 +22,9 @@ from hiveminddb.vault.renames import Seen, are_alike, moved_on, pair
 # back after that lacks whatever its author had not seen, as if it had been removed on purpose.
 PATIENCE = 1.0
 
+# An old name, a new one, and the file as found there.
+Rename = tuple[str, str, FileText]
+
 
 class Renaming:
     """Sorts looks into those to settle now and those to look at again; carries out the renames it finds."""
@@ -68,26 +71,45 @@ class Renaming:
         lately = {topic: at for topic, at in self._stirred.items() if now - at < PATIENCE}
         self._stirred = lately | dict.fromkeys(topics, now)
 
-    def sort_out(self, looks: Sequence[Look], tx: Transaction, more: bool = False) -> tuple[list[Look], list[str]]:
-        """What to settle now, and what to look at again after `patience`.
+    def renames(self, looks: Sequence[Look], tx: Transaction) -> list[list[Rename]]:
+        """What these looks show to have got other names; what leads to one another, or goes round, is one group.
+
+        Each group is to be carried out as a whole, and they may be one by one: after a kill in between, the next
+        looks show the others. Moving the memories of many files takes seconds in which nobody else could write.
+        """
+        self._noticed(tx, looks)
+        files = {look.topic: look.file for look in looks if look.file}
+        return [[(old, new, files[new]) for old, new in group] for group in _groups(self._pairs(tx, looks))]
+
+    def carry_out(self, renames: Sequence[Rename], tx: Transaction) -> set[str]:
+        """The memories of these files go to their new names; the old ones."""
+        self._settler.renamed(tx, *renames)
+        olds = {old for old, _, _ in renames}
+        self.there(olds)
+        return olds
+
+    def sort_out(
+        self, looks: Sequence[Look], tx: Transaction, moved: Set[str] = frozenset(), more: bool = False
+    ) -> tuple[list[Look], list[str]]:
+        """What to settle now, and what to look at again after `patience`, once the renames are carried out.
 
         While there are `more` files that nobody could look at yet, a new name may be among them: none is gone.
         """
-        vanished = self._noticed(tx, looks)
+        gone = {look.topic for look in looks if look.file is None} & moved
+        vanished = self._noticed(tx, [look for look in looks if look.topic not in gone])
         files = {look.topic: look.file for look in looks if look.file}
-        moved = self._rename(tx, looks, files) & vanished
         looked_at = {look.topic for look in looks}
         self._look_onto(tx, files, looked_at)
-        lost = (vanished | self._displaced.keys() & files.keys()) - moved
+        lost = vanished | self._displaced.keys() & files.keys()
         waiting = {old for old in lost if more or self._must_wait(old, looked_at)}
-        moved |= self._replace(tx, files, lost - waiting) & vanished
+        gone |= self._replace(tx, files, lost - waiting) & vanished
         for topic in lost - waiting:
             self._drop(topic)
             self._displaced.pop(topic, None)
         self._texts.clear()
         # A file that another has taken the place of may still show up.
         later = waiting | {new for old, new in self._onto.items() if new in files or old in waiting}
-        return [look for look in looks if look.topic not in later and look.topic not in moved], sorted(later)
+        return [look for look in looks if look.topic not in later | gone], sorted(later)
 
     def _noticed(self, tx: Transaction, looks: Sequence[Look]) -> set[str]:
         vanished = {look.topic for look in looks if _has_vanished(tx, look)}
@@ -99,13 +121,6 @@ class Renaming:
             else:
                 self._drop(look.topic)
         return vanished
-
-    def _rename(self, tx: Transaction, looks: Sequence[Look], files: Mapping[str, FileText]) -> set[str]:
-        pairs = self._pairs(tx, looks)
-        self._settler.renamed(tx, *((old, new, files[new]) for old, new in pairs.items()))
-        for old in pairs:
-            self._drop(old)
-        return {*pairs}
 
     def _replace(self, tx: Transaction, files: Mapping[str, FileText], due: set[str]) -> set[str]:
         put = {old for old in due if self._onto.get(old) in files}
@@ -211,6 +226,19 @@ def _steps(pairs: Mapping[str, str], old: str) -> dict[str, str]:
         steps[old] = new
         old = new
     return steps
+
+
+def _groups(pairs: Mapping[str, str]) -> list[list[tuple[str, str]]]:
+    """Each pair with those that its new name leads to."""
+    left, targets, groups = dict(pairs), {*pairs.values()}, list[list[tuple[str, str]]]()
+    # Names exchanged have no first.
+    for old in [*(old for old in pairs if old not in targets), *pairs]:
+        group = []
+        while new := left.pop(old, None):
+            group.append((old, new))
+            old = new
+        groups += [group] if group else []
+    return groups
 
 
 def _has_moved(tx: Transaction, files: Mapping[str, FileText]) -> bool:

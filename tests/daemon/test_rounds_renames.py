@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from hiveminddb.daemon.mirror.filework import FileWork
-from hiveminddb.daemon.mirror.renaming import PATIENCE
+from hiveminddb.daemon.mirror.renaming import PATIENCE, Rename, Renaming
 from hiveminddb.daemon.mirror.settling import Look
-from hiveminddb.store.vault_state import VaultFile
+from hiveminddb.store.transaction import Transaction
+from hiveminddb.store.vault_state import VaultFile, vault_files
 from hiveminddb.vault import files
 from tests.daemon.desk import BAKING, SAILING, Desk, desk, move
 from tests.daemon.interleaved import Interrupted
@@ -201,6 +203,70 @@ def replaced_one_by_one(folder: Path, text: Callable[[int], str]) -> None:
     for number in range(60):
         (folder / "new").write_text(text(number))
         (folder / "new").replace(folder / f"{number}.md")
+
+
+async def test_others_write_while_a_folder_is_renamed(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        known = await meetings(it, "old")
+        (it.vault / "old").rename(it.vault / "new")
+        found = set[int]()
+
+        async def write() -> None:
+            while True:
+                await it.database.write(lambda tx: found.add(sum(bool(tx.entries_of(f"new/{i}")) for i in range(60))))
+
+        writing = asyncio.create_task(write())
+        await it.settle(*(f"{folder}/{number}" for folder in ("old", "new") for number in range(60)))
+        writing.cancel()
+        assert {number: await it.ids(f"new/{number}") for number in range(60)} == known
+        assert found & {*range(1, 60)}, f"nobody got in between: {found}"
+
+
+class CutOff(Renaming):
+    """Dies before the fourth group."""
+
+    done = 0
+
+    def carry_out(self, renames: Sequence[Rename], tx: Transaction) -> set[str]:
+        self.done += 1
+        if self.done == 4:
+            raise KeyboardInterrupt
+        return super().carry_out(renames, tx)
+
+
+async def test_a_folder_of_which_some_files_are_renamed_before_a_kill_keeps_all_memories(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        known = await meetings(it, "old")
+        # Two files exchange their names, which is done together or not at all.
+        (it.vault / "old").rename(it.vault / "new")
+        (it.vault / "new" / "8.md").rename(it.vault / "old.md")
+        (it.vault / "new" / "9.md").rename(it.vault / "new" / "8.md")
+        (it.vault / "old.md").rename(it.vault / "new" / "9.md")
+        known[8], known[9] = known[9], known[8]
+        topics = [f"{folder}/{number}" for folder in ("old", "new") for number in range(60)]
+        died, it.mirror._renaming = it.mirror._renaming, CutOff(it.mirror._settler)
+        with pytest.raises(KeyboardInterrupt):
+            await it.settle(*topics)
+        it.mirror._renaming = Renaming(died._settler)
+        await it.settle(*topics)
+        assert {number: await it.ids(f"new/{number}") for number in range(60)} == known
+
+
+async def test_names_exchanged_and_a_chain_are_groups_of_their_own(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await meetings(it, "old")
+        folder = it.vault / "old"
+        for old, new in (("1", "x"), ("2", "1"), ("x", "2"), ("3", "y"), ("4", "3"), ("5", "4"), ("6", "z")):
+            (folder / f"{old}.md").rename(folder / f"{new}.md")
+        topics = [f"old/{name}" for name in (*range(60), "y", "z")]
+        known = {file.topic: file for file in await it.database.read(vault_files)}
+        looks = it.mirror._hands.look(topics, known, 1 << 20)
+        groups = await it.database.write(lambda tx: it.mirror._renaming.renames(looks.ready, tx))
+        names = [[(old.removeprefix("old/"), new.removeprefix("old/")) for old, new, _ in group] for group in groups]
+        assert [("5", "4"), ("4", "3"), ("3", "y")] in names
+        assert [("6", "z")] in names
+        assert [{*group} for group in names if len(group) == 2] == [{("1", "2"), ("2", "1")}]
+        assert len(names) == 3
 
 
 async def test_files_that_got_each_others_numbers_and_a_new_folder_are_the_same_files(tmp_path: Path) -> None:

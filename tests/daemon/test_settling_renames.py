@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -199,7 +200,11 @@ async def test_a_new_file_in_the_place_on_the_disk_of_one_that_others_renamed_is
         await it.move_unseen("archive")
         text = "# other\n\n1234567890 1234567890 1234567890\n" if is_new else FILE
         found = Look("other", FileText(text, digest_of(text), Stat(len(text), 9, 0, 1)))
-        ready, later = await it.write(lambda tx: Renaming(it.settler).sort_out([Look("notes"), found], tx))
+        renaming, looks = Renaming(it.settler), [Look("notes"), found]
+        moved: set[str] = set()
+        for renames in await it.write(lambda tx: renaming.renames(looks, tx)):
+            moved |= await it.write(partial(renaming.carry_out, renames))
+        ready, later = await it.write(lambda tx: renaming.sort_out(looks, tx, moved))
         assert ready == [found]
         # The vanished one is looked at again, unless it has been found.
         assert later == (["notes"] if is_new else [])
