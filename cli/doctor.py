@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from hiveminddb.cli.launch import answering, is_daemon
 from hiveminddb.cli.output import home, paint, say, say_json, size
 from hiveminddb.cli.session import FAILED, Session, ask, command, pass_session
 from hiveminddb.cli.text import visible
-from hiveminddb.errors import NotReachable
+from hiveminddb.errors import NotReachable, StorageError
 
 # Below this a database that grows is soon in trouble.
 LOW_DISK = 200_000_000
@@ -40,20 +43,38 @@ def doctor(session: Session, ctx: click.Context, rebuild: bool, choice: Choice |
     if rebuild:
         ask("derive all rows and indexes from the change log again? (nothing is lost; it may take a while)", yes)
     checks = list(_local(session))
-    reachable = True
     try:
         with session.client(timeout=3600) as mind:
             if choice is not None:
                 mind.resolve_vault(choice)
             checks.extend(mind.doctor(rebuild=rebuild))
     except NotReachable as error:
-        if choice is not None or rebuild:
+        offline = [] if choice is not None else _without_daemon(session, rebuild)
+        if not offline and (choice is not None or rebuild):
             raise
-        reachable = False
-        checks.append(Check("daemon", False, f"{error.message}; start it with: hmd up"))
+        # A database is only mended where none runs.
+        checks += [*offline, Check("daemon", rebuild, f"{error.message}; start it with: hmd up")]
     _tell(session, checks)
-    if not reachable or not all(check.ok for check in checks):
+    if not all(check.ok for check in checks):
         ctx.exit(FAILED)
+
+
+def _without_daemon(session: Session, rebuild: bool) -> list[Check]:
+    """What can be seen of the database, and mended, where no daemon has it open: nobody can start on a damaged one."""
+    folder = data_dir(session.data_dir)
+    told = running(folder)
+    is_held = told is not None and told.pid is not None and is_daemon(told.pid)
+    if session.url or is_held or not (folder / "hivemind.db").exists():
+        return []
+    command = [sys.executable, "-P", "-m", "hiveminddb.daemon.mending", "--data-dir", str(folder)]
+    done = subprocess.run([*command, *(["--rebuild"] if rebuild else [])], capture_output=True, text=True, check=False)
+    try:
+        said = json.loads(done.stdout)
+    except ValueError:
+        raise StorageError("the database could not be looked at", done.stderr[-500:] or "no reason was given") from None
+    if "error" in said:
+        raise StorageError(said["error"], said["hint"])
+    return [Check(**one) for one in said["checks"]]
 
 
 def _local(session: Session) -> Iterator[Check]:

@@ -24,6 +24,7 @@ from hiveminddb.daemon.guarantees import Acknowledging
 from hiveminddb.daemon.intake import Intake
 from hiveminddb.daemon.lock import data_lock, vault_lock
 from hiveminddb.daemon.memories import Memories
+from hiveminddb.daemon.mending import DATABASE
 from hiveminddb.daemon.mirror.mirror import VAULT_ID, Mirror
 from hiveminddb.daemon.mirror.settling import Settler
 from hiveminddb.daemon.origin import begin
@@ -47,7 +48,6 @@ from hiveminddb.vault.vault import Vault
 
 log = logging.getLogger(__name__)
 
-DATABASE = "hivemind.db"
 KEY = "node.key"
 TOKEN = "token"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from hiveminddb.answers import Check, EmbeddingStatus, Imported, Pending, Refused, Status, VaultStatus
 from hiveminddb.daemon.embedding.embedder import Embedder
 from hiveminddb.daemon.intents import ImportFile, VaultChoice
+from hiveminddb.daemon.mending import remade
 from hiveminddb.daemon.mirror.mirror import Mirror
 from hiveminddb.daemon.mirror.takein import Arrival, file_text, merge_in
 from hiveminddb.daemon.pipeline import Pipeline
@@ -23,7 +24,6 @@ from hiveminddb.store import changes, outbox, topic_files, vault_state, vectors
 from hiveminddb.store.check import check
 from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.index import Index
-from hiveminddb.store.rebuild import rebuild
 from hiveminddb.store.rows import MemoryRow, to_microseconds
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.swarm import SwarmStatus
@@ -138,14 +138,9 @@ class Upkeep:
         parts = self._parts
 
         def anew(tx: Transaction) -> int:
-            with parts.pipeline.replaying(tx):
-                count = rebuild(tx, parts.pipeline.absorb)
-            in_use = vectors.active(tx.connection)
-            if in_use:
-                vectors.activate(tx.connection, in_use)
-            tx.flush_index()
+            count = remade(tx, parts.pipeline)
             index = Index.load(tx.connection)
-            if in_use:
+            if in_use := vectors.active(tx.connection):
                 index.use_vectors(in_use.dimensions, vectors.load(tx.connection))
             tx.after_commit(lambda: setattr(parts.in_use, "index", index))
             return count

@@ -28,7 +28,8 @@ def translated(error: apsw.Error | OSError, path: Path) -> StorageError:
         return Corrupt(f"not a HiveMindDB database: {path}", "move the file away, or point the data folder elsewhere")
     if isinstance(error, apsw.CorruptError):
         return Corrupt(
-            f"the database is damaged: {path}: {error}", "stop the daemon, keep a copy of the file, run `hmd doctor`"
+            f"the database is damaged: {path}: {error}",
+            "stop the daemon if it runs (hmd down), then: hmd doctor --rebuild; it keeps the damaged file",
         )
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return StorageError(f"another process holds the database: {path}", "stop the program that has it open")

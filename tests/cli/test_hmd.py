@@ -270,6 +270,26 @@ def test_doctor_without_a_daemon_says_so_and_fails(place: Place) -> None:
     assert "bad" in ran.out and "hmd up" in ran.out
 
 
+def test_a_damaged_database_is_mended_by_the_doctor(place: Place) -> None:
+    place.hmd("up")
+    place.hmd("add", "kept through damage", "-t", "notes", "--tag", "safe")
+    place.hmd("down")
+    path = place.data / "hivemind.db"
+    text = path.read_bytes()
+    # Where the text of the memory is, and only there: the change that made it comes first.
+    at = text.rindex(b"kept through damage") // 4096 * 4096
+    assert text.index(b"kept through damage") < at
+    path.write_bytes(text[:at] + bytes(4096) + text[at + 4096 :])
+    assert "hint: stop the daemon if it runs (hmd down), then: hmd doctor --rebuild" in place.hmd("up", code=1).err
+    told = place.hmd("doctor", code=1).out
+    assert "malformed" in told and "`hmd doctor --rebuild`" in told
+    assert "--yes" in place.hmd("doctor", "--rebuild", code=1).err
+    assert "repaired  database" in place.hmd("doctor", "--rebuild", "--yes").out
+    place.hmd("up")
+    assert "kept through damage" in place.hmd("search", "kept", "--tag", "safe").out
+    assert all(check["ok"] for check in place.hmd("doctor", "--json").json)
+
+
 @pytest.mark.parametrize("words", [["topics"], ["search", "x"], ["log"], ["status"], ["config"], ["doctor"]])
 def test_piped_output_is_plain_and_json_is_json(home: Place, words: list[str]) -> None:
     assert "\x1b" not in home.hmd(*words).out
