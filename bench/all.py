@@ -18,6 +18,7 @@ MODEST: dict[str, list[str]] = {
     "files": ["--notes", "100", "2000", "--rounds", "30"],
     "searches": ["--memories", "10000", "--queries", "100"],
     "start": ["--notes", "3000", "--seconds", "30"],
+    "renames": ["--files", "100"],
     "links": [],
     "raft": ["--rounds", "1"],
     "shell": ["--rounds", "10"],
