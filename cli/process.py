@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from hiveminddb._address import data_dir
-from hiveminddb.cli import launch
+from hiveminddb.cli import launch, mcp_sdk
 from hiveminddb.cli.output import home, note, paint, say, say_json
 from hiveminddb.cli.session import Session, command, pass_session
 
@@ -89,10 +89,21 @@ def mcp(session: Session) -> None:
     Starts the daemon if none runs.
     """
     gc.disable()  # importing the SDK makes many objects and no garbage
-    from hiveminddb.cli.mcp import serve  # it costs more than all other commands together
-
+    serve = _bridge()
     gc.freeze()
     gc.enable()
     if sys.stdin.isatty():
         note("hmd mcp speaks MCP on stdin and stdout; an agent's settings start it, a person uses the other commands")
     serve(session)
+
+
+def _bridge() -> Callable[[Session], None]:
+    # It costs more than all other commands together.
+    mcp_sdk.hollow()
+    try:
+        from hiveminddb.cli.mcp import serve
+    except ImportError:
+        # Another version of the SDK may need more of itself.
+        mcp_sdk.whole()
+        from hiveminddb.cli.mcp import serve
+    return serve
