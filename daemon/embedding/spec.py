@@ -11,7 +11,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from hiveminddb.daemon.embedding.embedder import Embedder, NoEmbedder
 from hiveminddb.daemon.embedding.local import LocalEmbedder
-from hiveminddb.daemon.embedding.remote import RemoteEmbedder
 from hiveminddb.errors import InvalidConfig
 
 VARIABLE = "HIVEMIND_EMBEDDING_MODEL"
@@ -90,6 +89,9 @@ def open_embedder(spec: EmbeddingSpec) -> Embedder:
         case LocalModel(path=path):
             return LocalEmbedder(path)
         case RemoteModel(name=name, api=api, url=url, model=model, key=key):
+            # An HTTP client takes 10 MB, and most need none.
+            from hiveminddb.daemon.embedding.remote import RemoteEmbedder
+
             return RemoteEmbedder(name=name, api=api, url=url, model=model, key=key)
         case NoModel():
             return NoEmbedder()
