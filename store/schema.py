@@ -46,6 +46,8 @@ def open_reader(path: Path) -> apsw.Connection:
 def _open(path: Path, flags: int, cache_kb: int) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=flags)
     connection.set_busy_timeout(_BUSY_MS)
+    # Else SQLite plans many a statement anew each time it is executed, as the values bound might ask for another plan.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.pragma("cache_size", -cache_kb)
     connection.pragma("temp_store", "memory")
     connection.enable_load_extension(True)

@@ -54,3 +54,10 @@ def test_a_step_that_fails_leaves_the_file_at_the_step_before(tmp_path: Path, mo
     assert connection.pragma("user_version") == 1
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").get == 0
     connection.close()
+
+
+def test_no_statement_is_planned_anew_for_the_values_bound_to_it(tmp_path: Path) -> None:
+    for opened in (schema.open_writer, schema.open_reader):
+        connection = opened(tmp_path / "x.db")
+        assert connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
+        connection.close()
