@@ -120,6 +120,9 @@ def _has_other_text(old: Seen, now: Seen) -> bool:
 
 def _moved_by_text(others: Sequence[tuple[Seen, Seen]], places: Sequence[Seen]) -> list[tuple[Seen, Seen]]:
     """Files whose own text is in a place: saved since by replacing it."""
+    if not others:
+        # Of a folder that comes as a whole every file is a place.
+        return []
     compared = shortlist([old.fingerprints for old, _ in others], [place.fingerprints for place in places])
     there = {i for i, j in compared if _score(others[i][0], places[j]) > ALIKE}
     return [it for i, it in enumerate(others) if i in there]

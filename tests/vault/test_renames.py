@@ -103,3 +103,9 @@ def test_every_file_is_paired_once_at_most(olds: list[tuple[str, int]], news: li
         [seen(f"new{i}", text, inode) for i, (text, inode) in enumerate(news)],
     )
     assert len(set(pairs.values())) == len(pairs)
+
+
+def test_a_folder_that_comes_as_a_whole_is_not_compared_with_anything() -> None:
+    new = [Seen(f"{number}", number, f"{number}", f"the text of note {number}") for number in range(1, 5)]
+    assert moved_on([], [], new) == []
+    assert not any("fingerprints" in vars(it) for it in new)
