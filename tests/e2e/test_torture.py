@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.torture_vault import torture
 
-# Clean as often as it was run. Who comes first is the system's choice all the same.
+# Who comes first is the system's choice all the same: what is found once is not found at each run.
 SEED = 7
 SECONDS = 10.0
 
