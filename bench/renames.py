@@ -13,8 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.files import LOAD_SECONDS, by_rename
-from bench.running import Daemon, Http, Row, arguments, at_most, daemon, percentile, rendered, report, say, scratch
-from bench.running import until as wait_until
+from bench.running import (
+    Daemon,
+    Http,
+    Row,
+    arguments,
+    at_most,
+    daemon,
+    percentile,
+    rendered,
+    report,
+    say,
+    scratch,
+    until,
+)
 from bench.running_words import Words
 
 ENTRIES = 20
@@ -69,7 +81,7 @@ def measure(running: Daemon, count: int, way: Way) -> list[Row]:
     """One folder, taken in first; then all its files change while somebody adds."""
     folder, client, words = running.vault / way.name, running.connect(), Words(9)
     write_files(folder, count, Words(7))
-    wait_until(lambda: len(_held(client, way)) == count, LOAD_SECONDS, f"{count} files are taken in")
+    until(lambda: len(_held(client, way)) == count, LOAD_SECONDS, f"{count} files are taken in")
     time.sleep(REST_SECONDS)
     before = _held(client, way)
     wanted = {f"{way.prefix}{number}": before[str(number)] + way.more for number in range(count)}

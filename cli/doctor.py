@@ -15,7 +15,7 @@ import click
 from hiveminddb._address import data_dir, running
 from hiveminddb._calls import Choice
 from hiveminddb.answers import Check
-from hiveminddb.cli.launch import answering, is_daemon
+from hiveminddb.cli.launch import answering, held, is_daemon
 from hiveminddb.cli.output import home, paint, say, say_json, size
 from hiveminddb.cli.session import FAILED, Session, ask, command, pass_session
 from hiveminddb.cli.text import visible
@@ -62,9 +62,7 @@ def doctor(session: Session, ctx: click.Context, rebuild: bool, choice: Choice |
 def _without_daemon(session: Session, rebuild: bool) -> list[Check]:
     """What can be seen of the database, and mended, where no daemon has it open: nobody can start on a damaged one."""
     folder = data_dir(session.data_dir)
-    told = running(folder)
-    is_held = told is not None and told.pid is not None and is_daemon(told.pid)
-    if session.url or is_held or not (folder / "hivemind.db").exists():
+    if session.url or held(folder) or not (folder / "hivemind.db").exists():
         return []
     command = [sys.executable, "-P", "-m", "hiveminddb.daemon.mending", "--data-dir", str(folder)]
     done = subprocess.run([*command, *(["--rebuild"] if rebuild else [])], capture_output=True, text=True, check=False)

@@ -117,7 +117,7 @@ def _answering_soon(launch: Launch, process: subprocess.Popen[bytes], begin: int
                 process.wait()
             return found, is_ours
         # Two starts at once: ours gives way to the one that holds the folder and will answer soon.
-        if ended and not _held(launch.folder):
+        if ended and not held(launch.folder):
             raise _failure(launch.log, begin)
         time.sleep(_LOOK_EVERY)
     raise Unavailable(f"no daemon has answered within {START_SECONDS:g} s", f"see its log: {launch.log}")
@@ -160,7 +160,7 @@ def _log(launch: Launch) -> IO[bytes]:
     return log
 
 
-def _held(folder: Path) -> bool:
+def held(folder: Path) -> bool:
     """Whether a living daemon holds the data folder, answering or not."""
     try:
         return is_daemon(int((folder / "lock").read_bytes()))

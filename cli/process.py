@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from hiveminddb._address import data_dir
-from hiveminddb.cli import launch, mcp_sdk
+from hiveminddb.cli import launch
 from hiveminddb.cli.output import home, note, paint, say, say_json
 from hiveminddb.cli.session import Session, command, pass_session
 
@@ -99,6 +99,8 @@ def mcp(session: Session) -> None:
 
 def _bridge() -> Callable[[Session], None]:
     # It costs more than all other commands together.
+    from hiveminddb.cli import mcp_sdk
+
     mcp_sdk.hollow()
     try:
         from hiveminddb.cli.mcp import serve

@@ -27,6 +27,7 @@ from hiveminddb.store.database import Database
 from hiveminddb.store.rebuild import rebuild
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.clock import Clock
+from hiveminddb.sync.raft.storage import sync_folder
 
 DATABASE = "hivemind.db"
 
@@ -118,11 +119,7 @@ def _put(fresh: Path, path: Path) -> None:
         if log.exists() and log.stat().st_size:
             raise Corrupt(f"another program has the database open: {log} is not empty", "stop it and try again")
     os.replace(fresh, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _log(path: Path) -> Path:

@@ -89,9 +89,9 @@ def _copy_some(source: apsw.Connection, target: apsw.Connection, table: str) -> 
 
 def _copy(source: apsw.Connection, target: apsw.Connection, table: str, back: bool = False) -> None:
     names, keys = _columns(target, table)
-    ending = " DESC, ".join((*keys, "")).removesuffix(", ") if back else ", ".join(keys)
+    order = ", ".join(f"{key} DESC" if back else key for key in keys)
     # By the table itself: an index may be what is damaged.
-    rows = source.execute(f"SELECT {', '.join(names)} FROM {table} NOT INDEXED ORDER BY {ending}")
+    rows = source.execute(f"SELECT {', '.join(names)} FROM {table} NOT INDEXED ORDER BY {order}")
     marks = ", ".join("?" * len(names))
     target.executemany(f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hiveminddb.errors import Corrupt
 from hiveminddb.model import NodeId
+from hiveminddb.sync.raft.storage import sync_folder
 
 _KEY_BYTES = 32
 _ID_CHARACTERS = 20
@@ -49,8 +50,4 @@ def _write(path: Path, raw: bytes) -> None:
     finally:
         os.close(descriptor)
     os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

@@ -220,9 +220,9 @@ def _is_due(since: float, times: int = 1) -> bool:
 
 
 def _steps(pairs: Mapping[str, str], old: str) -> dict[str, str]:
-    """The pair of a name, that of the name it leads to, and so on, in this order."""
+    """The pair of a name, that of the name it leads to, and so on, in this order; once round where they go round."""
     steps: dict[str, str] = {}
-    while new := pairs.get(old):
+    while old not in steps and (new := pairs.get(old)):
         steps[old] = new
         old = new
     return steps
@@ -230,14 +230,13 @@ def _steps(pairs: Mapping[str, str], old: str) -> dict[str, str]:
 
 def _groups(pairs: Mapping[str, str]) -> list[list[tuple[str, str]]]:
     """Each pair with those that its new name leads to."""
-    left, targets, groups = dict(pairs), {*pairs.values()}, list[list[tuple[str, str]]]()
+    targets, groups, grouped = {*pairs.values()}, list[list[tuple[str, str]]](), set[str]()
     # Names exchanged have no first.
     for old in [*(old for old in pairs if old not in targets), *pairs]:
-        group = []
-        while new := left.pop(old, None):
-            group.append((old, new))
-            old = new
-        groups += [group] if group else []
+        if old not in grouped:
+            steps = _steps(pairs, old)
+            groups.append([*steps.items()])
+            grouped |= steps.keys()
     return groups
 
 

@@ -63,14 +63,14 @@ class Folder:
                 os.close(descriptor)
             self._forget(name)
             os.replace(temporary, self._path / name)
-            _sync(self._path)
+            sync_folder(self._path)
 
     def remove(self, name: str) -> None:
         """Synced on return; nothing where there is none."""
         with _told_apart(self._path / name):
             self._forget(name)
             (self._path / name).unlink(missing_ok=True)
-            _sync(self._path)
+            sync_folder(self._path)
 
     def close(self) -> None:
         for name in tuple(self._open):
@@ -92,10 +92,11 @@ def _make(folder: Path) -> None:
     if not folder.parent.is_dir():
         _make(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """What was put into the folder, or renamed in it, is there after a power cut. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
