@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,19 +66,32 @@ async def mended(path: Path) -> list[Check]:
     if all(it.ok for it in looked_at(path)):
         return [Check("database", True, "whole; with a daemon running, --rebuild makes its rows and indexes anew")]
     salvage.settle(path)
-    fresh, kept = path.with_name(f"{path.name}.new"), path.with_name(f"{path.name}.damaged-{_now()}")
-    for left in (fresh, _log(fresh)):
-        left.unlink(missing_ok=True)
-    lost = salvage.salvage(path, fresh)
-    count = await _remade(fresh)
-    _keep(path, kept)
-    _put(fresh, path)
+    kept = path.with_name(f"{path.name}.damaged-{_now()}")
+    with _fresh(path) as fresh:
+        lost = salvage.salvage(path, fresh)
+        count = await _remade(fresh)
+        _keep(path, kept)
+        _put(fresh, path)
     said = f"made anew from {count} changes; the damaged one is kept as {kept.name}"
     partly = f"{', '.join(lost)} only in part: vectors are made again, files looked at again"
     return [
         Check("database", True, said, repaired=True),
         *([Check("side records", True, partly, repaired=True)] if lost else []),
     ]
+
+
+@contextmanager
+def _fresh(path: Path) -> Iterator[Path]:
+    """A file beside that one; nothing of it is left in the end, nor of one that a kill has left."""
+    fresh = path.with_name(f"{path.name}.new")
+    made = (fresh, _log(fresh), fresh.with_name(f"{fresh.name}-shm"))
+    try:
+        for left in made:
+            left.unlink(missing_ok=True)
+        yield fresh
+    finally:
+        for left in made:
+            left.unlink(missing_ok=True)
 
 
 async def _remade(fresh: Path) -> int:

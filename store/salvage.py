@@ -5,6 +5,8 @@ Most pages hold what is derived (rows, indexes, vectors), so that damage mostly 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -12,7 +14,7 @@ import apsw
 from hiveminddb.errors import Corrupt
 from hiveminddb.store import schema
 from hiveminddb.store.check import Finding, check
-from hiveminddb.store.failures import translating
+from hiveminddb.store.failures import translated
 
 # Nothing tells what a missing row of these said.
 _TRUTH = ("changes", "commits", "ahead", "meta", "machine", "leases", "registers", "names", "nodes", "results")
@@ -28,7 +30,7 @@ HINT = (
 
 def examine(path: Path) -> list[Finding]:
     """Every check on a file that nobody has open, changing nothing."""
-    with translating(path):
+    with _reading(path):
         schema.refuse_foreign(path)
         connection = schema.open_reader(path)
         try:
@@ -39,7 +41,7 @@ def examine(path: Path) -> list[Finding]:
 
 def settle(path: Path) -> None:
     """Brings what is in the log beside the file into it, so that the file is all there is. Nobody may have it open."""
-    with translating(path):
+    with _reading(path):
         schema.refuse_foreign(path)
         connection = schema.open_writer(path)
         try:
@@ -53,7 +55,7 @@ def salvage(damaged: Path, whole: Path) -> list[str]:
 
     Its projections are empty: a rebuild is due. Raises Corrupt where what cannot be done without cannot be read.
     """
-    with translating(damaged):
+    with _reading(damaged):
         source, target = schema.open_reader(damaged), schema.open_writer(whole)
         try:
             schema.migrate(target)
@@ -65,6 +67,17 @@ def salvage(damaged: Path, whole: Path) -> list[str]:
             target.close()
             source.close()
     return lost
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Damage that stops even this is told with what is left to do, not with the advice to come here."""
+    try:
+        yield
+    except apsw.CorruptError as error:
+        raise Corrupt(f"too much of the database is damaged: {path}: {error}", HINT) from error
+    except (apsw.Error, OSError) as error:
+        raise translated(error, path) from error
 
 
 def _copy_all(source: apsw.Connection, target: apsw.Connection, table: str) -> None:

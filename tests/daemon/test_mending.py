@@ -103,6 +103,10 @@ def content(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def list_new(path: Path) -> list[Path]:
+    return [*path.parent.glob(f"{DATABASE}.new*")]
+
+
 def kept_files(path: Path) -> list[bytes]:
     return [it.read_bytes() for it in path.parent.glob(f"{DATABASE}.damaged-*")]
 
@@ -136,6 +140,20 @@ async def test_damage_in_the_changes_themselves_is_told_and_nothing_is_touched(p
         await mended(path)
     assert "vault" in failure.value.hint
     assert content(path) == damaged
+    assert not list_new(path)
+
+
+@pytest.mark.parametrize("left", [0.5, 100, 50], ids=["half", "the header", "less than the header"])
+def test_where_nothing_can_be_mended_the_way_on_is_told_and_nothing_is_touched(path: Path, left: float) -> None:
+    whole = content(path)
+    path.write_bytes(whole[: int(left * len(whole)) if left < 1 else int(left)])
+    damaged = content(path)
+    for look in (looked_at, lambda path: asyncio.run(mended(path))):
+        with pytest.raises(Corrupt) as failure:
+            look(path)
+        assert "vault" in failure.value.hint
+    assert content(path) == damaged
+    assert not list_new(path)
 
 
 async def test_of_vectors_only_those_on_damaged_pages_are_made_again(path: Path) -> None:
