@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from hiveminddb.answers import FeedChange, Imported, Line, TopicText
@@ -50,11 +50,12 @@ class Memories:
         swarm: SwarmCases,
         claims: ClaimCases,
         acks: Acknowledging,
+        looked: Callable[[str], Awaitable[None]],
     ) -> None:
         self._database, self._pipeline, self._topics = database, pipeline, topics
         self._adding = Adding(database, pipeline, topics)
         self._recall, self._embedding, self._upkeep = recall, embedding, upkeep
-        self.swarm, self.claims, self._acks = swarm, claims, acks
+        self.swarm, self.claims, self._acks, self._looked = swarm, claims, acks, looked
         self.status = upkeep.status
         self.resolve_vault = upkeep.resolve_vault
         self.doctor = upkeep.doctor
@@ -86,6 +87,8 @@ class Memories:
         return await self._change(id, lambda tx, row: retiring.retire(tx, self._pipeline, row, _author(blame)), ack)
 
     async def restore(self, id: str, blame: Blame, ack: Ack = "auto") -> Written:
+        """It holds again; what was deleted from a file just now is, as a rule, what the caller means."""
+        await self._looked((await self.get(id)).topic)
         return await self._change(id, lambda tx, row: retiring.revive(tx, self._pipeline, row, _author(blame)), ack)
 
     async def history(self, id: str) -> Sequence[Version]:
@@ -118,6 +121,7 @@ class Memories:
 
     async def restore_topic(self, name: str, blame: Blame, ack: Ack = "auto") -> TopicWritten:
         topic = self._topics.resolve(name)
+        await self._looked(topic)
         return TopicWritten(topic, *await self._write(lambda tx: self._revived(tx, topic, name, _author(blame)), ack))
 
     async def import_files(self, files: Sequence[ImportFile], ack: Ack = "auto") -> Imported:

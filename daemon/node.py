@@ -117,7 +117,9 @@ async def opened(config: Config) -> AsyncIterator[list[asyncio.Task[None]]]:
             )
         )  # fmt: skip
         acks = Acknowledging(swarm.outlook.has_quorum, swarm.ordering.placed)
-        cases = Memories(database, pipeline, loaded.topics, recall, embedding, upkeep, swarm.desk, swarm.claims, acks)
+        cases = Memories(
+            database, pipeline, loaded.topics, recall, embedding, upkeep, swarm.desk, swarm.claims, acks, mirror.looked
+        )
         api = _api(config, cases, identity)
         address = await stack.enter_async_context(serving(api, config.listen_addr))
         stack.enter_context(announced(config.data_dir, address.url, VERSION))

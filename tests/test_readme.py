@@ -69,7 +69,7 @@ def test_the_session_prints_what_the_readme_shows(tmp_path: Path, environment: d
     (session,) = blocks("console")
     try:
         for command, expected in steps(session):
-            if command.startswith(("hmd up", "hmd add", "hmd down", "printf", "sed", "rm")):
+            if command.startswith(("hmd up", "hmd add", "hmd restore", "hmd down", "printf", "sed", "rm")):
                 assert settled(run(command, tmp_path, environment)) == settled(expected), command
             else:
                 # The daemon sees a file's change a moment after it; a reader of the README is slower than that.

@@ -12,9 +12,11 @@ class Agenda:
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
+        self._in_hand = set[str]()
 
     def __contains__(self, topic: str) -> bool:
-        return topic in self._due
+        """Whether a topic is to be settled, or being settled."""
+        return topic in self._due or topic in self._in_hand
 
     def add(self, topics: Iterable[str], delay: float = 0.0) -> None:
         """Settle these after the delay, or earlier where that was asked for already."""
@@ -29,11 +31,14 @@ class Agenda:
         ready = [topic for topic, at in self._due.items() if at <= now][:limit]
         for topic in ready:
             del self._due[topic]
+        self._in_hand = {*ready}
         try:
             yield ready
         except BaseException:
             self.add(ready, delay)
             raise
+        finally:
+            self._in_hand = set()
 
     def wait(self, longest: float) -> float:
         """Seconds until something is due, at most `longest`."""

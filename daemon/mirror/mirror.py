@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -62,6 +63,9 @@ BREATH_SECONDS = 0.04
 # A file that somebody is writing to is looked at again after this; one that could not be read or written, after that.
 BUSY_SECONDS = 0.01
 FAILED_SECONDS = 2.0
+# Whoever waits until a file was looked at waits no longer than this, and asks so often.
+LOOKED_SECONDS = 3.0
+ASKED_SECONDS = 0.02
 # A round that broke off: what broke it must not hold up the other files for ever.
 BROKEN_SECONDS = 10.0
 
@@ -113,6 +117,15 @@ class Mirror:
         log.info("vault resolved choice=%s", choice)
         self._rescan_at = 0.0
         self._bell.ring()
+
+    async def looked(self, topic: str) -> None:
+        """Once what people did to a topic's file until now has been taken in: a removal waits for a new name first."""
+        self._agenda.add([topic])
+        self._bell.ring()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOKED_SECONDS):
+                while not self.stopped and (topic in self._agenda or topic in self._renaming.waiting):
+                    await asyncio.sleep(ASKED_SECONDS)
 
     # -- the two tasks
 

@@ -157,3 +157,19 @@ def test_imported_memories_keep_their_dates(place: Place, mind: HiveMind) -> Non
     (place.vault / "old.md").write_text("# old\n\n## 2019-05-06 07:08:09 UTC\n\nlong ago\n\n")
     wait_until(lambda: topic(mind, "old"))
     assert [memory.created_at.isoformat() for memory in mind.topic("old").memories] == ["2019-05-06T07:08:09+00:00"]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["by topic", "by id"])
+def test_what_was_removed_a_moment_ago_is_restored(place: Place, mind: HiveMind, whole: bool) -> None:
+    path = place.vault / "notes.md"
+    save_known(mind, path, FILE)
+    first, second = mind.topic("notes").memories
+    mind.forget(first.id)
+    wait_until(lambda: agree(mind, path, "notes"))
+    path.unlink()
+    if whole:
+        assert mind.restore_topic("notes").count == 1
+    else:
+        assert mind.restore(second.id).id == second.id
+    wait_until(lambda: contents(mind, "notes") == ["second"])
+    wait_until(lambda: agree(mind, path, "notes"))
