@@ -74,6 +74,11 @@ class Reading:
         self._seen: os.stat_result | None = None
         self._seen_at = self._began
 
+    @property
+    def inode(self) -> int:
+        """Which file it was when it was not at rest, 0 for none."""
+        return self._seen.st_ino if self._seen else 0
+
     def attempt(self) -> FileText | None:
         """The file, or None while somebody is writing it: then look again in ten milliseconds.
 

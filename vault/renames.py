@@ -39,6 +39,24 @@ class Seen:
         return fingerprints(self.text)
 
 
+def renamed(
+    replaced: Sequence[tuple[Seen, Seen]],
+    gone: Sequence[Seen],
+    new: Sequence[Seen],
+    former: Callable[[str], Sequence[str]] = lambda topic: (),
+) -> dict[str, str]:
+    """Old topic to new topic, of files that are gone and of those whose names others have now, as in `moved_on`."""
+    while True:
+        moved, now = moved_on(replaced, gone, new), {old.topic: it for old, it in replaced}
+        places = {it.topic: it for it in (*new, *(now[old.topic] for old in moved))}
+        pairs = pair([*gone, *moved], list(places.values()), former)
+        staying = {old.topic for old in moved} - pairs.keys()
+        if not staying:
+            return pairs
+        # Another has the place that one was taken to have moved to: nobody may have its name as if it had left it.
+        replaced = [it for it in replaced if it[0].topic not in staying]
+
+
 def pair(
     gone: Sequence[Seen], new: Sequence[Seen], former: Callable[[str], Sequence[str]] = lambda topic: ()
 ) -> dict[str, str]:

@@ -39,7 +39,7 @@ class Keeper(Hand):
         self._path(name).parent.mkdir(exist_ok=True)
         save(self._path(name), data, self.pause)
         self._files[name] = data
-        self.world.ledger.did(f"own {save.__name__}")
+        self.world.ledger.did(f"own {save.__name__}", f"{self._home}/{name}")
         if self.chance.random() < 0.3 and (tokens := tokens_in(data.decode())):
             self.world.knows_soon(self.chance.choice(tokens))
 
@@ -87,7 +87,7 @@ class Keeper(Hand):
         self._path(new).parent.mkdir(exist_ok=True)
         self._path(name).rename(self._path(new))
         self._files[new] = self._files.pop(name)
-        self.world.ledger.did("rename")
+        self.world.ledger.did("rename", f"{self._home}/{name} -> {new}")
 
     def _exchange(self) -> None:
         """Two files change names."""
@@ -101,19 +101,20 @@ class Keeper(Hand):
         self.pause()
         aside.rename(self._path(other))
         self._files[one], self._files[other] = self._files[other], self._files[one]
-        self.world.ledger.did("names exchanged")
+        self.world.ledger.did("names exchanged", f"{self._home}/{one} <-> {other}")
 
     def _remove(self) -> None:
         if len(self._files) > 4:
             name = self.chance.choice(list(self._files))
             self._path(name).unlink()
             del self._files[name]
-            self.world.ledger.did("own removed")
+            self.world.ledger.did("own removed", f"{self._home}/{name}")
 
     def _touch(self) -> None:
         if self._files:
-            os.utime(self._path(self.chance.choice(list(self._files))))
-            self.world.ledger.did("touch")
+            name = self.chance.choice(list(self._files))
+            os.utime(self._path(name))
+            self.world.ledger.did("touch", f"{self._home}/{name}")
 
     def _rename_folder(self) -> None:
         if self.chance.random() < 0.7:
@@ -122,7 +123,7 @@ class Keeper(Hand):
         new = f"{self._home.split('~')[0]}~{self._counter}"
         (self.world.vault / self._home).rename(self.world.vault / new)
         self._home = new
-        self.world.ledger.did("folder renamed")
+        self.world.ledger.did("folder renamed", f"-> {new}")
 
     def _move_out_and_in(self) -> None:
         if self.chance.random() < 0.8:
@@ -131,7 +132,7 @@ class Keeper(Hand):
         (self.world.vault / self._home).rename(away)
         self.world.stop.wait(self.chance.choice([0.0, 0.2, 1.0]))
         away.rename(self.world.vault / self._home)
-        self.world.ledger.did("folder out and in")
+        self.world.ledger.did("folder out and in", self._home)
 
     def _synchronise(self) -> None:
         """Removes all and copies all back, as some synchronisers do."""
@@ -143,7 +144,7 @@ class Keeper(Hand):
         self.pause()
         shutil.copytree(away, self.world.vault / self._home, copy_function=shutil.copy2)
         shutil.rmtree(away)
-        self.world.ledger.did("folder removed and copied back")
+        self.world.ledger.did("folder removed and copied back", self._home)
 
     def finish(self) -> dict[str, bytes]:
         """Every file that must be there, by its path in the vault."""

@@ -43,12 +43,15 @@ class Looks:
     ready: list[Look] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    # Of the busy, those that are not the file that was known by their name.
+    others: set[str] = field(default_factory=set)
 
     def join(self, others: Looks) -> None:
         """What others found belongs to the same round."""
         self.ready += others.ready
         self.busy += others.busy
         self.failed += others.failed
+        self.others |= others.others
 
     def from_elsewhere(self, known: Mapping[str, VaultFile]) -> dict[int, int]:
         """Files that were not known to have these names, each maybe another one that was renamed: age by inode."""
@@ -64,9 +67,13 @@ class Looks:
         return sorted(twice)
 
     def wait_together(self, known: Mapping[str, VaultFile]) -> None:
-        """A file that may have had another name waits for what has that name now, while somebody is writing to it."""
+        """A file that may have had another name waits for what has that name now, while somebody is writing to it.
+
+        Where that is another file, any new one may be the one that was there, edited and saved by replacing it.
+        """
         awaited = {known[topic].inode for topic in self.busy if topic in known}
-        waiting = {look.topic for look in self.ready if look.file and look.file.stat.inode in awaited}
+        files = [(look.topic, look.file.stat.inode) for look in self.ready if look.file]
+        waiting = {topic for topic, inode in files if inode in awaited or (self.others and topic not in known)}
         self.busy += sorted(waiting)
         self.ready = [look for look in self.ready if look.topic not in waiting]
 
@@ -88,7 +95,7 @@ class FileWork:
         found, size = Looks(), 0
         for topic in topics:
             if size >= most:
-                found.busy.append(topic)
+                self._postpone(found, topic, known.get(topic))
                 continue
             try:
                 look = self._look(topic, known.get(topic))
@@ -98,7 +105,7 @@ class FileWork:
                     found.failed.append(topic)
                 continue
             if look is None:
-                found.busy.append(topic)
+                self._postpone(found, topic, known.get(topic))
             else:
                 self.refused.pop(topic, None)
                 found.ready.append(look)
@@ -126,6 +133,12 @@ class FileWork:
         except HiveMindError as error:
             self._refuse(addition.topic, error)
             return None
+
+    def _postpone(self, found: Looks, topic: str, known: VaultFile | None) -> None:
+        found.busy.append(topic)
+        reading = self._readings.get(topic)
+        if known and (reading is None or reading.inode != known.inode):
+            found.others.add(topic)
 
     def _look(self, topic: str, known: VaultFile | None) -> Look | None:
         path = path_of(topic)

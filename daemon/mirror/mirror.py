@@ -63,9 +63,8 @@ BREATH_SECONDS = 0.04
 # A file that somebody is writing to is looked at again after this; one that could not be read or written, after that.
 BUSY_SECONDS = 0.01
 FAILED_SECONDS = 2.0
-# Whoever waits until a file was looked at waits no longer than this, and asks so often.
+# Whoever waits until a file was looked at waits no longer than this.
 LOOKED_SECONDS = 3.0
-ASKED_SECONDS = 0.02
 # A round that broke off: what broke it must not hold up the other files for ever.
 BROKEN_SECONDS = 10.0
 
@@ -81,6 +80,7 @@ class Mirror:
         self._renaming = Renaming(settler)
         self._agenda = Agenda()
         self._rescan_at = 0.0
+        self._round_over = asyncio.Condition()
         self.tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -123,9 +123,11 @@ class Mirror:
         self._agenda.add([topic])
         self._bell.ring()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOKED_SECONDS):
-                while not self.stopped and (topic in self._agenda or topic in self._renaming.waiting):
-                    await asyncio.sleep(ASKED_SECONDS)
+            async with asyncio.timeout(LOOKED_SECONDS), self._round_over:
+                await self._round_over.wait_for(lambda: bool(self.stopped) or not self._is_open(topic))
+
+    def _is_open(self, topic: str) -> bool:
+        return topic in self._agenda or topic in self._renaming.waiting
 
     # -- the two tasks
 
@@ -152,6 +154,8 @@ class Mirror:
             with self._agenda.taken(ROUND, BROKEN_SECONDS) as topics:
                 if topics:
                     await self._settle(topics)
+            async with self._round_over:
+                self._round_over.notify_all()
             if topics:
                 await asyncio.sleep(min(time.monotonic() - started, BREATH_SECONDS))
             else:
@@ -223,7 +227,7 @@ class Mirror:
             if born := found.from_elsewhere(known):
                 former = await self._database.read(partial(vault_state.files_of, inodes=born))
                 numbered = {it.topic for it in former if is_numbered(it, it.inode, born[it.inode])}
-                wanted = sorted(numbered - seen)
+                wanted = sorted((numbered | self._renaming.displaced) - seen)
         if twice := looks.take_back(known):
             looks.join(await self._on_thread(partial(self._hands.look, twice, known, sys.maxsize)))
         looks.wait_together(known)

@@ -16,7 +16,7 @@ from hiveminddb.store.transaction import Transaction
 from hiveminddb.store.vault_state import VaultBase, VaultFile
 from hiveminddb.vault.difference import distance
 from hiveminddb.vault.files import FileText
-from hiveminddb.vault.renames import Seen, are_alike, moved_on, pair
+from hiveminddb.vault.renames import Seen, are_alike, pair, renamed
 
 # Long enough for the two halves of a rename and for an editor that saves by rename on a busy machine: a file that is
 # back after that lacks whatever its author had not seen, as if it had been removed on purpose.
@@ -50,6 +50,11 @@ class Renaming:
     def waiting(self) -> set[str]:
         """Topics whose file has vanished a moment ago."""
         return set(self._since)
+
+    @property
+    def displaced(self) -> set[str]:
+        """Names under which others are than were known: where theirs are is not settled yet."""
+        return {*self._displaced, *self._onto.values()}
 
     def overdue(self, topics: Iterable[str]) -> list[str]:
         """Those of them whose file has vanished, and has had its time to show up: it is to be looked for now.
@@ -173,10 +178,7 @@ class Renaming:
         # A name that the mirror had begun to use may have been another's as well.
         taken = {*others, *(it.topic for it in new if begun(tx, it.topic) is not None)}
         replaced = [(self._last_seen(tx, topic), it) for topic, it in arrived.items() if topic in taken]
-        gone = self._gone(tx)
-        moved = moved_on(replaced, gone, new)
-        places = {it.topic: it for it in (*new, *(arrived[old.topic] for old in moved))}
-        return pair([*gone, *moved], list(places.values()), partial(former_texts, tx))
+        return renamed(replaced, self._gone(tx), new, partial(former_texts, tx))
 
     def _drop(self, topic: str) -> None:
         self._since.pop(topic, None)

@@ -410,3 +410,51 @@ async def test_a_file_in_whose_place_another_was_put_is_looked_for_before_it_cou
         it.mirror._renaming._since["a"] -= PATIENCE
         await it.settle("a", "b")
         assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, sailing)
+
+
+SINGING = "who sings in the morning, and who at night\n" * 3
+
+
+async def test_a_file_put_in_the_place_of_another_whose_likeness_was_renamed_ends_that(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        texts = {"a": BAKING, "b": "1234567890 " * 9, "c": SINGING, "d": SINGING + "and who at noon\n"}
+        for topic, text in texts.items():
+            (it.vault / f"{topic}.md").write_text(text)
+            await it.settle(topic)
+        first, second, _, fourth = [await it.ids(topic) for topic in "abcd"]
+        for old, new in ("de", "bc", "ab"):
+            (it.vault / f"{old}.md").replace(it.vault / f"{new}.md")
+        await it.settle(*"abcde")
+        it.mirror._renaming._since["a"] -= PATIENCE
+        await it.settle(*"abcde")
+        assert [await it.ids(topic) for topic in "abcde"] == [[], first, second, [], fourth]
+        assert (it.vault / "c.md").read_text() == texts["b"]
+
+
+async def test_a_new_file_waits_while_somebody_writes_where_it_may_have_been(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        (it.vault / "b.md").write_text(SINGING)
+        await it.settle("a", "b")
+        baking, singing = await it.ids("a"), await it.ids("b")
+        (it.vault / "c.md").write_text(SINGING + "and who at noon\n")
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        with (it.vault / "b.md").open("a") as file:
+            await it.settle("a", "b", "c")
+            file.write("and eaten\n")
+        await it.settle("a", "b", "c")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, singing)
+
+
+async def test_a_file_saved_by_replacing_it_is_found_after_what_was_put_in_its_place(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        (it.vault / "a.md").write_text(BAKING)
+        (it.vault / "b.md").write_text(SINGING)
+        await it.settle("a", "b")
+        baking, singing = await it.ids("a"), await it.ids("b")
+        (it.vault / "a.md").replace(it.vault / "b.md")
+        await it.settle("a", "b")
+        (it.vault / "c.md").write_text(SINGING + "and who at noon\n")
+        await it.settle("c")
+        await it.settle("a", "b")
+        assert (await it.ids("a"), await it.ids("b"), await it.ids("c")) == ([], baking, singing)
