@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,6 +173,25 @@ def folder_of(root: Path, path: str, create: bool = False) -> Iterator[tuple[int
     """The folder a topic file is in, as an open descriptor, and its name there; no link on the way is followed."""
     topics.topic_of(path)
     *parts, name = path.split("/")
+    with _opened(root, parts, create) as fd:
+        yield fd, name
+
+
+def drop_empty_folders(root: Path, path: str) -> None:
+    """Removes the folders that a removed topic file has left with nothing in them."""
+    parts = path.split("/")[:-1]
+    # One that is not empty, or that the system wants to keep, ends it.
+    with suppress(OSError, VaultError):
+        while parts:
+            *above, name = parts
+            with _opened(root, above) as fd:
+                os.rmdir(name, dir_fd=fd)
+            parts = above
+
+
+@contextmanager
+def _opened(root: Path, parts: Sequence[str], create: bool = False) -> Iterator[int]:
+    """A folder of the vault."""
     try:
         fd = os.open(root, _FOLDER)
     except FileNotFoundError as error:
@@ -181,7 +201,7 @@ def folder_of(root: Path, path: str, create: bool = False) -> Iterator[tuple[int
             below = _below(fd, part, create)
             os.close(fd)
             fd = below
-        yield fd, name
+        yield fd
     finally:
         os.close(fd)
 
@@ -235,7 +255,13 @@ def _below(fd: int, part: str, create: bool) -> int:
             os.fsync(fd)
         except FileExistsError:
             pass
-    return os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=fd)
+    try:
+        return os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=fd)
+    except NotADirectoryError:
+        if create or not stat.S_ISREG(os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode):
+            raise
+        # A file has the folder's name now: nothing is below it any more.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), part) from None
 
 
 def _same(a: os.stat_result, b: os.stat_result) -> bool:

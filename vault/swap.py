@@ -65,7 +65,7 @@ class Swap:
                 return None
 
     def remove(self, path: str, expected: str, inode: int = 0) -> Late | None:
-        """Take a file away; what it held is returned if that is not the expected text.
+        """Take a file away, and folders that it leaves empty; what it held is returned if not the expected text.
 
         Raises Unavailable where none is there or another: somebody has just removed it or given it another name.
         """
@@ -78,7 +78,9 @@ class Swap:
                 self._taken_away(swap, held, folder, name, path, inode)
                 os.fsync(folder)
                 os.fsync(swap)
-                return self._looked_at(swap, home, held, token, folder, name)
+                late = self._looked_at(swap, home, held, token, folder, name)
+            files.drop_empty_folders(self.root, path)
+            return late
         except FileNotFoundError as error:
             raise Unavailable(f"vanished while it was to be removed: {path!r}", "it is looked at again") from error
 

@@ -39,6 +39,15 @@ def test_no_file_is_nothing(root: Path) -> None:
     assert files.look(root, "a.md") is None
 
 
+def test_below_a_file_that_has_the_name_of_a_folder_is_nothing(root: Path) -> None:
+    (root / "x").write_text("once a folder")
+    assert files.look(root, "x/a.md") is None
+    assert files.read(root, "x/y/a.md") is None
+    (root / "z").symlink_to(root)
+    with pytest.raises(Unreadable):
+        files.look(root, "z/a.md")
+
+
 def test_a_file_missing_from_what_is_no_vault_any_more_is_not_a_missing_file(root: Path) -> None:
     shutil.rmtree(root / ".hivemind")
     with pytest.raises(VaultError, match="not the vault"):

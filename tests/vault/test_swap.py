@@ -55,6 +55,20 @@ def test_folders_are_made(root: Path, swap: Swap) -> None:
     assert text_of(root, "projects/deep/x.md") == "x"
 
 
+def test_folders_that_a_removed_file_leaves_empty_go_with_it(root: Path, swap: Swap) -> None:
+    for path in ("projects/deep/x.md", "projects/y.md"):
+        swap.write(path, "x", None)
+    swap.remove("projects/deep/x.md", digest_of("x"))
+    assert not (root / "projects/deep").exists() and (root / "projects/y.md").exists()
+    (root / "projects/.picture").touch()
+    swap.remove("projects/y.md", digest_of("x"))
+    assert (root / "projects/.picture").exists()
+    swap.write("projects/y.md", "x", None)
+    (root / "projects/.picture").unlink()
+    swap.remove("projects/y.md", digest_of("x"))
+    assert os.listdir(root) == [".hivemind"]
+
+
 def test_an_edit_that_came_in_between_is_handed_over(root: Path, way: str) -> None:
     swap = Swap(root)
     (root / "a.md").write_text("an edit nobody read")
