@@ -21,6 +21,7 @@ UNLIKE = 0.25
 ALIKE = 0.2
 MAX_PAIRED = 400
 _WORD = re.compile(r"\S+\s*|\s+")
+_TOKEN = re.compile(r"\S+|\s+")
 _ENTRY = re.compile(r"\n(?=\ufeff?##[ \t]+[0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
@@ -42,6 +43,14 @@ def distance(a: str, b: str) -> int:
     end = len(a) - begins - 1 if begins >= 0 else 0
     olds, news = _by_heading(a[start : len(a) - end]), _by_heading(b[start : len(b) - end])
     return sum(_apart_of_one_heading(olds[key], news[key]) for key in olds.keys() | news.keys())
+
+
+def is_between(old: str, middle: str, new: str) -> bool:
+    """Whether a text leads from an old one to a new one: that has, word by word, all that it changed."""
+    a, b, c = (_TOKEN.findall(text) for text in (old, middle, new))
+    if max(len(a), len(c)) * max(len(b), len(c)) > WORDS_PRODUCT:
+        return False
+    return bool(Indel.distance(a, b) + Indel.distance(b, c) == Indel.distance(a, c))
 
 
 def apart(old: str, new: str) -> int:

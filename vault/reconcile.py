@@ -9,6 +9,7 @@ from datetime import datetime
 from hiveminddb.vault import markdown
 from hiveminddb.vault.align import Slot, align
 from hiveminddb.vault.choosing import MEANT, NO_BASE, Base, Entry, choose, lines_of, was_removed
+from hiveminddb.vault.difference import distance, is_between
 from hiveminddb.vault.likeness import kept
 from hiveminddb.vault.matching import longest_rising
 
@@ -17,12 +18,13 @@ _FRONT, _BACK = "<", ">"
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A document's new text, against its text in the plan's base."""
+    """A document's new text, against its text in a base: the plan's, or a newer one of which the save has all."""
 
     document: str
     base_text: str
     new_text: str
     is_head: bool
+    base: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,7 @@ def plan(
     chosen = choose(bases, text, unread=unread, hasty=hasty)
     base = bases[chosen].entries if chosen != NO_BASE else ()
     lines = lines_of(base)
-    back = chosen > 0 and was_removed(bases[:chosen])
-    return _Planner(present, bases, base, lines, back).plan(chosen, align(lines, text))
+    return _Planner(present, bases, chosen, lines).plan(align(lines, text))
 
 
 def _unglued(entries: Sequence[Entry], text: str) -> str:
@@ -90,17 +91,17 @@ def _unglued(entries: Sequence[Entry], text: str) -> str:
 
 
 class _Planner:
-    def __init__(
-        self, present: Sequence[Entry], bases: Sequence[Base], base: Sequence[Entry], lines: Sequence[str], back: bool
-    ) -> None:
+    def __init__(self, present: Sequence[Entry], bases: Sequence[Base], chosen: int, lines: Sequence[str]) -> None:
         self._present = present
         self._living = {entry.document for entry in present}
-        self._base, self._lines = base, lines
+        self._chosen, self._lines = chosen, lines
+        self._base = bases[chosen].entries if chosen != NO_BASE else ()
+        self._newer = bases[:chosen] if chosen != NO_BASE else ()
         # The file was removed since it said what the base says, and is there again.
-        self._is_back = back
-        in_base = {entry.document for entry in base}
+        self._is_back = was_removed(self._newer)
+        in_base = {entry.document for entry in self._base}
         self._unseen = _by_text(e for e in present if e.document not in in_base)
-        known = self._living if back else in_base | self._living
+        known = self._living if self._is_back else in_base | self._living
         gone = (entry for older in bases for entry in older.entries if entry.document not in known)
         self._gone = _by_text(gone)
         self._creates: list[Create] = []
@@ -108,7 +109,7 @@ class _Planner:
         self._adopted: list[str] = []
         self._left: set[int] = set()
 
-    def plan(self, chosen: int, slots: Sequence[Slot]) -> Plan:
+    def plan(self, slots: Sequence[Slot]) -> Plan:
         """The plan that makes the documents say what the slots say."""
         seen = {slot.entry for slot in slots}
         same = [slot.text for slot in slots] == [line for line in self._lines if line]
@@ -123,7 +124,7 @@ class _Planner:
         gone = [e.document for i, e in enumerate(self._base) if not whole or (i not in seen and self._lines[i])]
         order, moves = self._order(placed, set(gone))
         return Plan(
-            base=chosen,
+            base=self._chosen,
             creates=tuple(self._creates),
             edits=tuple(self._edits),
             deletes=tuple(document for document in gone if document in self._living),
@@ -146,8 +147,20 @@ class _Planner:
             self._left.add(slot.entry)
             return self._create(slot.text, is_head)
         if not same:
-            self._edits.append(Edit(entry.document, entry.text, slot.text, is_head))
+            base, seen = self._seen(entry, slot.text)
+            self._edits.append(Edit(entry.document, seen, slot.text, is_head, base))
         return [] if same and is_gone else [entry.document]
+
+    def _seen(self, entry: Entry, text: str) -> tuple[int, str]:
+        """The base whose text of an entry was edited, and that text: a newer one whose every change the save has.
+
+        Its author may have seen it and taken out all else that was new, or have made the same change: once is enough.
+        """
+        versions = [
+            (i, it.text) for i, base in enumerate(self._newer) for it in base.entries if it.document == entry.document
+        ]
+        led = [(i, it) for i, it in versions if it != entry.text and is_between(entry.text, it, text)]
+        return min(led, key=lambda it: (distance(it[1], text), it[0]), default=(self._chosen, entry.text))
 
     def _create(self, text: str, is_head: bool) -> list[str | int]:
         if adopted := self._unseen.pop(text, None):

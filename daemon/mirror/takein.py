@@ -15,7 +15,7 @@ from typing import Any
 
 from hiveminddb.daemon.births import Births
 from hiveminddb.daemon.entries import BY_FILE, Author, NewEntry, copy_of
-from hiveminddb.daemon.mirror.bases import NO_TEXT, base_entries, file_bases, state_in
+from hiveminddb.daemon.mirror.bases import NO_TEXT, base_entries, file_bases, places_in, state_in
 from hiveminddb.daemon.mirror.candidates import candidates
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import ENTRY, HEAD, HEAD_POSITION, invalidated
@@ -59,7 +59,7 @@ def merge_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> list[Memory
     first = tx.counters.n
     present = tx.entries_of(found.topic)
     is_new = not file_bases(tx, found.topic)
-    _Application(tx, pipeline, found, None, {}, is_new).apply(plan(_entries(present), [], found.text), present)
+    _Application(tx, pipeline, found, [], {}, is_new).apply(plan(_entries(present), [], found.text), present)
     had = {row.id for row in present}
     return [row for row in tx.entries_of(found.topic) if row.id not in had] if tx.counters.n > first else []
 
@@ -114,9 +114,11 @@ def _merge(
     base = known[meaning.base] if meaning.base >= 0 else None
     texts = {entry.document: entry.text for entry in bases[meaning.base].entries} if base else {}
     is_new = not vault_state.vault_bases(tx.connection, found.topic)
-    revived = _Application(tx, pipeline, found, base, texts, is_new).apply(meaning, present)
+    newer = [(known[edit.base], edit.document) for edit in meaning.edits if edit.base != meaning.base]
+    seen = [n for it, id in newer for n in places_in(tx, it, id)]
+    revived = _Application(tx, pipeline, found, known, texts, is_new).apply(meaning, present)
     known_of = (*meaning.adopted, *meaning.gone, *revived)
-    return base, [n for id in known_of for n in changes.places_of(tx.connection, id)]
+    return base, seen + [n for id in known_of for n in changes.places_of(tx.connection, id)]
 
 
 def file_text(rows: Sequence[MemoryRow]) -> str:
@@ -143,11 +145,11 @@ class _Application:
         tx: Transaction,
         pipeline: Pipeline,
         found: Arrival,
-        base: VaultBase | None,
+        bases: Sequence[VaultBase],
         texts: Mapping[str, str],
         is_new: bool,
     ) -> None:
-        self._tx, self._pipeline, self._found, self._base, self._texts = tx, pipeline, found, base, texts
+        self._tx, self._pipeline, self._found, self._bases, self._texts = tx, pipeline, found, bases, texts
         # Nothing was ever known of the file here: other nodes may have it, and make the same documents of it.
         self._is_new = is_new
         self._alike = Counter[str]()
@@ -174,7 +176,7 @@ class _Application:
         row = self._row(edit.document)
         role = HEAD if edit.is_head else ENTRY
         fields = {} if role == row.role else {"role": role}
-        state = state_in(self._tx, self._base, row.id)
+        state = state_in(self._tx, self._bases[edit.base], row.id)
         self._change(row, "update", text=edit.new_text, fields=fields, state=state)
 
     def _delete(self, id: str) -> None:

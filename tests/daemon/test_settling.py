@@ -377,3 +377,19 @@ async def test_a_save_that_rewrites_the_line_others_added_replaces_it(tmp_path: 
         answer = "# plan\n\nbuy milk today\n\nring the plumber about the shower\n"
         await it.save(answer)
         assert it.text == answer
+
+
+async def test_a_save_that_lacks_all_that_came_but_a_word_has_that_word_once(tmp_path: Path) -> None:
+    async with paper(tmp_path) as it:
+        await it.save(FILE)
+        first = next(row for row in await it.living() if row.content == "first")
+        await it.edit_unseen(first.id, "first thirdly")
+        added = await it.add("what the api wrote in the meantime, in a sentence of some length")
+        assert it.text and "first thirdly" in it.text and added.text in it.text
+        # Whether its author has taken out the rest or never saw it, nobody can tell.
+        buffer = it.text.replace(added.text, "").replace("first thirdly", "first thirdly fourthly")
+        await it.save(buffer)
+        assert it.text.count("first thirdly fourthly\n") == it.text.count("thirdly") == 1
+        await it.save(buffer.replace("fourthly", "fourthly fifthly").replace("second", "second, edited"))
+        assert it.text.count("first thirdly fourthly fifthly\n") == it.text.count("thirdly") == 1
+        assert "second, edited" in it.text and added.text in it.text

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hiveminddb.vault.choosing import NO_BASE, Base, Entry, choose, render
+from hiveminddb.vault.difference import is_between
 from hiveminddb.vault.reconcile import plan
 from tests.vault.saved import after, entry, file_of, history
 
@@ -303,3 +308,22 @@ def test_who_keeps_a_line_of_a_note_that_came_to_their_own_has_read_the_rest() -
     bases = history(("disk", [mine]), ("mirror", [theirs, mine]))
     saved = theirs.text.splitlines(keepends=True)[0] + mine.text
     assert after([theirs, mine], bases, saved) == saved
+
+
+WORDS = st.lists(st.sampled_from("a b c d e".split()), max_size=6).map(" ".join)
+
+
+@given(WORDS, WORDS, WORDS)
+def test_a_text_that_leads_to_another_has_nothing_that_the_other_lacks_and_the_first_had_not(
+    old: str, middle: str, new: str
+) -> None:
+    put = Counter(middle.split()) - Counter(old.split())
+    if is_between(old, middle, new):
+        assert put <= Counter(new.split())
+
+
+def test_a_text_leads_to_one_that_goes_on_with_it_and_to_none_that_merely_looks_so() -> None:
+    assert is_between("deploy\n", "deploy now\n", "deploy now and here\n")
+    assert is_between("deploy\n", "deploy now\n", "deploy now\n")
+    assert not is_between("deploy\n", "deploy a\n", "deploy banana\n")
+    assert not is_between("deploy it\n", "deploy\n", "deploy it now\n")
