@@ -13,12 +13,18 @@ from hiveminddb.vault.difference import distance, is_between
 from hiveminddb.vault.likeness import kept
 from hiveminddb.vault.matching import longest_rising
 
+# Instead of a base, where an edit is one of what a document says now.
+PRESENT = -2
+
 _FRONT, _BACK = "<", ">"
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A document's new text, against its text in a base: the plan's, or a newer one of which the save has all."""
+    """A document's new text, against its text in a base: the plan's, or a newer one of which the save has all.
+
+    `base` is its index, or PRESENT.
+    """
 
     document: str
     base_text: str
@@ -156,9 +162,8 @@ class _Planner:
 
         Its author may have seen it and taken out all else that was new, or have made the same change: once is enough.
         """
-        versions = [
-            (i, it.text) for i, base in enumerate(self._newer) for it in base.entries if it.document == entry.document
-        ]
+        newer = [*enumerate(base.entries for base in self._newer), (PRESENT, self._present)]
+        versions = [(i, it.text) for i, entries in newer for it in entries if it.document == entry.document]
         led = [(i, it) for i, it in versions if it != entry.text and is_between(entry.text, it, text)]
         return min(led, key=lambda it: (distance(it[1], text), it[0]), default=(self._chosen, entry.text))
 

@@ -73,16 +73,19 @@ def _past_entry(past: history.PastEntry) -> Entry:
     return Entry(past.document, past.text, past.position == HEAD_POSITION)
 
 
-def state_in(tx: Transaction, base: VaultBase, id: str) -> bytes | None:
-    """The state a document had in a base; None where that is its present one."""
+def state_in(tx: Transaction, base: VaultBase | None, id: str) -> bytes | None:
+    """The state a document had in a base; None where that is its present one, as without a base."""
+    if base is None:
+        return None
     extra = _extra(tx, base).get(id, [])
     seen = [*_updates(tx, id, base.upto), *(made.update for made in extra)]
     return document.merge(*seen) if seen and len(seen) < len(changes.changes_of(tx.connection, id)) else None
 
 
-def places_in(tx: Transaction, base: VaultBase, id: str) -> list[int]:
-    """The changes of a document that are in a base."""
-    return [n for n in changes.places_of(tx.connection, id) if n <= base.upto or n in base.extra]
+def places_in(tx: Transaction, base: VaultBase | None, id: str) -> list[int]:
+    """The changes of a document that are in a base; without one, all."""
+    places = changes.places_of(tx.connection, id)
+    return [n for n in places if base is None or n <= base.upto or n in base.extra]
 
 
 def _updates(tx: Transaction, id: str, upto: int) -> list[bytes]:

@@ -30,7 +30,7 @@ from hiveminddb.sync.encoding import new_client
 from hiveminddb.vault import markdown
 from hiveminddb.vault.choosing import BEGINNING, Base, Entry, render
 from hiveminddb.vault.markdown import Span
-from hiveminddb.vault.reconcile import Create, Edit, Plan, plan
+from hiveminddb.vault.reconcile import PRESENT, Create, Edit, Plan, plan
 
 # Texts of a file that are remembered: a slow writer may hold one that was replaced while many adds went by.
 BASES_KEPT = 64
@@ -114,11 +114,16 @@ def _merge(
     base = known[meaning.base] if meaning.base >= 0 else None
     texts = {entry.document: entry.text for entry in bases[meaning.base].entries} if base else {}
     is_new = not vault_state.vault_bases(tx.connection, found.topic)
-    newer = [(known[edit.base], edit.document) for edit in meaning.edits if edit.base != meaning.base]
-    seen = [n for it, id in newer for n in places_in(tx, it, id)]
+    newer = [edit for edit in meaning.edits if edit.base != meaning.base]
+    seen = [n for edit in newer for n in places_in(tx, _edited(known, edit), edit.document)]
     revived = _Application(tx, pipeline, found, known, texts, is_new).apply(meaning, present)
     known_of = (*meaning.adopted, *meaning.gone, *revived)
     return base, seen + [n for id in known_of for n in changes.places_of(tx.connection, id)]
+
+
+def _edited(known: Sequence[VaultBase], edit: Edit) -> VaultBase | None:
+    """The text of which the entry was edited, None for what it says now."""
+    return None if edit.base == PRESENT else known[edit.base]
 
 
 def file_text(rows: Sequence[MemoryRow]) -> str:
@@ -176,8 +181,9 @@ class _Application:
         row = self._row(edit.document)
         role = HEAD if edit.is_head else ENTRY
         fields = {} if role == row.role else {"role": role}
-        state = state_in(self._tx, self._bases[edit.base], row.id)
-        self._change(row, "update", text=edit.new_text, fields=fields, state=state)
+        state = state_in(self._tx, _edited(self._bases, edit), row.id)
+        # Not by the operation's client: another machine that is brought the same file makes the same operations.
+        self._pipeline.edit(self._tx, row, "update", self._author, text=edit.new_text, fields=fields, state=state)
 
     def _delete(self, id: str) -> None:
         present = document.read(self._pipeline.state(self._tx, id))
@@ -192,11 +198,8 @@ class _Application:
         *,
         fields: Mapping[str, Any],
         text: str | None = None,
-        state: bytes | None = None,
     ) -> None:
-        self._pipeline.edit(
-            self._tx, row, action, self._author, text=text, fields=fields, state=state, client=self._client
-        )
+        self._pipeline.edit(self._tx, row, action, self._author, text=text, fields=fields, client=self._client)
 
     def _place(self, meaning: Plan, present: Sequence[MemoryRow]) -> None:
         new: list[NewEntry] = []

@@ -74,6 +74,33 @@ def test_a_file_that_others_carry_about_as_well_says_nothing_twice(seed: int) ->
         assert copied and not [content for content, times in found.items() if times > 1]
 
 
+EDITED = LOG.replace("first", "first and foremost").replace("second", "2nd") + "## 2026-01-03\n\nthird\n\n"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_tool_carries_to_each_machine_before_they_meet_is_said_once(seed: int) -> None:
+    with islands("a", "b", "c") as nodes:
+        nodes[0].save("log", LOG)
+        meet(nodes)
+        for node in nodes:
+            node.save("log", EDITED)
+        meet(nodes, random.Random(seed))
+        agree(nodes)
+        assert nodes[0].files == {"log": EDITED}
+
+
+def test_what_a_tool_carries_to_a_machine_that_has_just_heard_of_it_is_said_once() -> None:
+    with islands("a", "b") as (a, b):
+        a.save("log", LOG)
+        meet([a, b])
+        a.save("log", EDITED)
+        b.hear(a)
+        b.save("log", EDITED)
+        meet([a, b])
+        agree([a, b])
+        assert a.files == {"log": EDITED}
+
+
 def test_an_entry_that_somebody_copied_to_have_it_twice_stays_twice() -> None:
     with islands("a", "b") as (a, b):
         a.save("log", LOG)
