@@ -13,8 +13,9 @@ from hiveminddb.answers import Check, EmbeddingStatus, Imported, Pending, Refuse
 from hiveminddb.daemon.embedding.embedder import Embedder
 from hiveminddb.daemon.intents import ImportFile, VaultChoice
 from hiveminddb.daemon.mending import remade
+from hiveminddb.daemon.mirror.arrival import Arrival
 from hiveminddb.daemon.mirror.mirror import Mirror
-from hiveminddb.daemon.mirror.takein import Arrival, file_text, merge_in
+from hiveminddb.daemon.mirror.takein import file_text, merge_in
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.recall import IndexInUse, Recall
 from hiveminddb.daemon.swarm_cases import SwarmCases

@@ -101,15 +101,18 @@ def edit(
 
 def _edited(state: bytes, text: str | None, fields: Fields | None, client: int | None) -> bytes | None:
     doc, body, values = _open(state, client)
-    before = doc.get_state()
     present = _fields(values.to_py() or {})
+    # What the transaction did and no more: asked for what is new, a Doc adds all that was ever deleted in it.
+    made: list[bytes] = []
+    watching = doc.observe(lambda event: made.append(event.update))
     changed = False
     with doc.transaction():
         if text is not None:
             changed = _rewrite(body, str(body), text)
         for name, value in (fields or {}).items():
             changed = _set(values, present, name, value) or changed
-    return doc.get_update(before) if changed else None
+    doc.unobserve(watching)
+    return made[0] if changed else None
 
 
 def merge(*updates: bytes) -> bytes:

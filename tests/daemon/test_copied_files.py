@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -99,6 +100,73 @@ def test_what_a_tool_carries_to_a_machine_that_has_just_heard_of_it_is_said_once
         meet([a, b])
         agree([a, b])
         assert a.files == {"log": EDITED}
+
+
+def test_what_a_tool_brings_after_all_that_was_made_of_it_is_not_there_twice() -> None:
+    with islands("a", "b") as (a, b):
+        a.save("log", LOG)
+        meet([a, b])
+        entry = "## 2026-01-03\n\nthe third entry of them all\n\n"
+        a.save("log", LOG + entry)
+        a.save("log", LOG + entry.replace("third", "third and last"))
+        b.hear(a)
+        b.save("log", LOG + entry)
+        assert b.files == a.files
+        b.save("log", LOG.replace("second", "2nd") + entry)
+        meet([a, b])
+        agree([a, b])
+        assert a.files == {"log": LOG.replace("second", "2nd") + entry.replace("third", "third and last")}
+
+
+def test_an_entry_that_was_edited_and_is_written_again_is_there_as_both() -> None:
+    with islands("a") as (a,):
+        entry = "## 2026-01-03\n\nthe third entry of them all\n\n"
+        a.save("log", LOG)
+        a.save("log", LOG + entry)
+        edited = LOG + entry.replace("third", "third and last")
+        a.save("log", edited)
+        a.save("log", edited + entry)
+        assert a.files == {"log": edited + entry}
+        assert len(entries(a, "log")) == 4
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_folder_that_a_tool_synchronises_as_well_says_what_was_written_last(seed: int) -> None:
+    """The tool is quicker than the nodes, which hear each other now and then, and sometimes write first."""
+    chance = random.Random(seed)
+    with islands("a", "b", "c") as nodes:
+        nodes[0].save(
+            "log", LOG.replace("first", "what was said first of all").replace("second", "and what came second")
+        )
+        meet(nodes)
+        for n in range(12):
+            one = chance.choice(nodes)
+            one.save("log", text := _worked_on(one.files["log"], n, chance))
+            assert one.files["log"] == text
+            for other in chance.sample(nodes, 3):
+                if other is not one and chance.random() < 0.5:
+                    other.hear(chance.choice([node for node in nodes if node is not other]))
+                if other is not one:
+                    other.save("log", text)
+                    assert other.files["log"] == text
+            if chance.random() < 0.3:
+                meet(nodes, chance)
+        meet(nodes, chance)
+        agree(nodes)
+        assert nodes[0].files == {"log": text}
+
+
+def _worked_on(text: str, n: int, chance: random.Random) -> str:
+    """A word more, a word less, another word, or an entry more."""
+    words = [match for match in re.finditer(r"[a-z]+", text)]
+    it = chance.choice(words)
+    ways = [
+        text[: it.end()] + f" more{n}" + text[it.end() :],
+        text[: it.start()] + f"other{n}" + text[it.end() :],
+        text[: it.start()] + text[it.end() :] if len(words) > 4 else text + "x\n",
+        text + f"## 2026-02-0{chance.randint(1, 9)}\n\nthis is the entry of step {n}\n\n",
+    ]
+    return chance.choice(ways)
 
 
 def test_an_entry_that_somebody_copied_to_have_it_twice_stays_twice() -> None:

@@ -306,3 +306,20 @@ def test_what_was_taken_back_stays_so_when_the_same_edit_comes_from_an_old_text_
     again = document.edit(present, text="one two\n")
     assert again is not None and again != edit
     assert document.read(document.merge(present, again)).text == "one two\n"
+
+
+def test_the_same_edit_is_one_whatever_else_was_deleted_on_either_side() -> None:
+    born = document.create("one\n", {"topic": "t"})
+    here = document.merge(born, *filter(None, [document.edit(born, fields={"position": "a1"})]))
+    there = document.merge(born, *filter(None, [document.edit(born, fields={"position": "b1"})]))
+    here, there = document.merge(here, there), document.merge(there, *_twice_placed(there))
+    edits = {document.edit(state, text="one two\n") for state in (born, here, there)}
+    assert len(edits) == 1 and None not in edits
+
+
+def _twice_placed(state: bytes) -> list[bytes]:
+    first = document.edit(state, fields={"position": "c1"})
+    assert first is not None
+    second = document.edit(document.merge(state, first), fields={"position": "d1"})
+    assert second is not None
+    return [first, second]
