@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,16 +177,18 @@ def folder_of(root: Path, path: str, create: bool = False) -> Iterator[tuple[int
         yield fd, name
 
 
-def drop_empty_folders(root: Path, path: str) -> None:
-    """Removes the folders that a removed topic file has left with nothing in them."""
-    parts = path.split("/")[:-1]
-    # One that is not empty, or that the system wants to keep, ends it.
-    with suppress(OSError, VaultError):
-        while parts:
-            *above, name = parts
-            with _opened(root, above) as fd:
-                os.rmdir(name, dir_fd=fd)
-            parts = above
+def drop_empty(root: Path, folder: str, at_rest_ns: int) -> bool:
+    """Removes a folder of the vault that is empty, as it has been since then; True where there is no more to do."""
+    *above, name = folder.split("/")
+    try:
+        with _opened(root, above) as fd:
+            if os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime_ns > at_rest_ns:
+                return False
+            os.rmdir(name, dir_fd=fd)
+    except (OSError, VaultError):
+        # It is not empty, or gone, or the system wants to keep it.
+        return True
+    return True
 
 
 @contextmanager

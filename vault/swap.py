@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,6 +28,8 @@ class Swap:
         self.root = root
         self._held = Held(root)
         self._reading_shows: bool | None = None
+        # Folders out of which files were taken, and that may be empty now.
+        self._left: set[str] = set()
 
     def write(self, path: str, text: str, expected: str | None, inode: int = 0) -> Written:
         """Put a text in place of the file with digest `expected`, keeping what was really there; None: a file is made.
@@ -65,7 +68,7 @@ class Swap:
                 return None
 
     def remove(self, path: str, expected: str, inode: int = 0) -> Late | None:
-        """Take a file away, and folders that it leaves empty; what it held is returned if not the expected text.
+        """Take a file away; what it held is returned if that is not the expected text.
 
         Raises Unavailable where none is there or another: somebody has just removed it or given it another name.
         """
@@ -79,10 +82,16 @@ class Swap:
                 os.fsync(folder)
                 os.fsync(swap)
                 late = self._looked_at(swap, home, held, token, folder, name)
-            files.drop_empty_folders(self.root, path)
+            self._left |= {path[:at] for at, sign in enumerate(path) if sign == "/"}
             return late
         except FileNotFoundError as error:
             raise Unavailable(f"vanished while it was to be removed: {path!r}", "it is looked at again") from error
+
+    def drop_empty_folders(self, seconds: float) -> None:
+        """Removes folders that are empty since files were taken away, and have been for so long: nobody is at them."""
+        at_rest = time.time_ns() - int(seconds * 1e9)
+        deepest_first = sorted(self._left, key=len, reverse=True)
+        self._left -= {folder for folder in deepest_first if files.drop_empty(self.root, folder, at_rest)}
 
     def late(self) -> list[Late]:
         """What slow writers put into files we had replaced; call it every second or so.

@@ -167,6 +167,7 @@ class Mirror:
         going = await self._database.read(partial(vault_state.removals, digest=NO_TEXT))
         made = await self._database.read(partial(vault_state.makings, digest=NO_TEXT))
         found = await self._on_thread(partial(self._vault.scan, list(known), going))
+        await self._on_thread(partial(self._vault.swap.drop_empty_folders, RESCAN_SECONDS))
         self._rescan_at = time.monotonic() + RESCAN_SECONDS
         if self.stopped:
             log.warning("vault stopped reason=%s", self.stopped)

@@ -55,18 +55,21 @@ def test_folders_are_made(root: Path, swap: Swap) -> None:
     assert text_of(root, "projects/deep/x.md") == "x"
 
 
-def test_folders_that_a_removed_file_leaves_empty_go_with_it(root: Path, swap: Swap) -> None:
-    for path in ("projects/deep/x.md", "projects/y.md"):
+def test_folders_that_are_empty_since_files_were_taken_away_go_in_the_end(root: Path, swap: Swap) -> None:
+    for path in ("projects/deep/x.md", "projects/y.md", "kept/z.md"):
         swap.write(path, "x", None)
+        swap.remove(path, digest_of("x"))
+    swap.write("projects/deep/x.md", "x", None)
+    (root / "kept/.picture").touch()
+    (root / "of a person").mkdir()
+    swap.drop_empty_folders(3600)
+    assert {"projects", "kept", "of a person"} <= {*os.listdir(root)}
+    swap.drop_empty_folders(0)
+    assert (root / "projects/deep/x.md").exists() and (root / "kept/.picture").exists()
     swap.remove("projects/deep/x.md", digest_of("x"))
-    assert not (root / "projects/deep").exists() and (root / "projects/y.md").exists()
-    (root / "projects/.picture").touch()
-    swap.remove("projects/y.md", digest_of("x"))
-    assert (root / "projects/.picture").exists()
-    swap.write("projects/y.md", "x", None)
-    (root / "projects/.picture").unlink()
-    swap.remove("projects/y.md", digest_of("x"))
-    assert os.listdir(root) == [".hivemind"]
+    swap.drop_empty_folders(0)
+    swap.drop_empty_folders(0)
+    assert {*os.listdir(root)} == {".hivemind", "kept", "of a person"}
 
 
 def test_an_edit_that_came_in_between_is_handed_over(root: Path, way: str) -> None:
