@@ -14,12 +14,12 @@ import click
 
 from hiveminddb._address import data_dir, running
 from hiveminddb._calls import Choice
-from hiveminddb.answers import Check
 from hiveminddb.cli.launch import answering, held, is_daemon
 from hiveminddb.cli.output import home, paint, say, say_json, size
 from hiveminddb.cli.session import FAILED, Session, ask, command, pass_session
 from hiveminddb.cli.text import visible
 from hiveminddb.errors import NotReachable, StorageError
+from hiveminddb.upkeep import Check
 
 # Below this a database that grows is soon in trouble.
 LOW_DISK = 200_000_000

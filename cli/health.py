@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime
 
 from hiveminddb._address import find
-from hiveminddb.answers import Status
 from hiveminddb.cli import swarm_words
 from hiveminddb.cli.output import amount, columns, home, paint, say, say_json, size, table
 from hiveminddb.cli.session import Session, command, pass_session
 from hiveminddb.cli.text import pad, visible, wrap
+from hiveminddb.upkeep import Status
 
 _INDENT = 10
 _MIRRORED = "mirrored"

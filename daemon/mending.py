@@ -17,7 +17,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hiveminddb.answers import Check
 from hiveminddb.daemon.lock import data_lock
 from hiveminddb.daemon.pipeline import Pipeline, Put
 from hiveminddb.errors import Corrupt, HiveMindError
@@ -29,6 +28,7 @@ from hiveminddb.store.rebuild import rebuild
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync.clock import Clock
 from hiveminddb.sync.raft.storage import sync_folder
+from hiveminddb.upkeep import Check
 
 DATABASE = "hivemind.db"
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hiveminddb.answers import SearchStatus
 from hiveminddb.daemon.authoring import micros
 from hiveminddb.daemon.embedding.embedder import Embedder, Vectors
 from hiveminddb.daemon.intents import Filters, Search
@@ -20,6 +19,7 @@ from hiveminddb.store.database import Connection, Database
 from hiveminddb.store.index import Index
 from hiveminddb.store.rows import MemoryRow, to_memory, to_microseconds
 from hiveminddb.store.search import Mode, Query, Scored, known_names, search
+from hiveminddb.upkeep import SearchStatus
 from hiveminddb.vault.topics import Topics
 
 _OTHER_MODEL = "searched by words only: the vectors are another model's, those of the present one are being made"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from hiveminddb.answers import Check, EmbeddingStatus, Imported, Pending, Refused, Status, VaultStatus
+from hiveminddb.answers import Imported, Refused
 from hiveminddb.daemon.embedding.embedder import Embedder
 from hiveminddb.daemon.intents import ImportFile, VaultChoice
 from hiveminddb.daemon.mending import remade
@@ -28,6 +28,7 @@ from hiveminddb.store.index import Index
 from hiveminddb.store.rows import MemoryRow, to_microseconds
 from hiveminddb.store.transaction import Transaction
 from hiveminddb.swarm import SwarmStatus
+from hiveminddb.upkeep import Check, EmbeddingStatus, Pending, Status, VaultStatus
 from hiveminddb.vault.topics import Topics, topic_of
 
 VERSION = version("hiveminddb")

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from hiveminddb.answers import Check, FeedChange, Imported, Line, Status, TopicText, VaultStatus
+from hiveminddb.answers import FeedChange, Imported, Line, TopicText
 from hiveminddb.daemon.intents import Blame, Draft, Filters, ImportFile, Patch, Search, VaultChoice
 from hiveminddb.daemon.swarm_cases import Ack, ClaimCases, SwarmCases
 from hiveminddb.model import Hit, Memory, Topic, Version
+from hiveminddb.upkeep import Check, Status, VaultStatus
 
 WriteStatus = Literal["committed", "pending"]
 

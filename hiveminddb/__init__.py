@@ -9,24 +9,16 @@ if TYPE_CHECKING:
     from hiveminddb.aio import AsyncHiveMind
     from hiveminddb.answers import (
         Added,
-        Check,
         Draft,
-        EmbeddingStatus,
         FeedChange,
-        Health,
         Hits,
         Imported,
         ImportFile,
         Line,
         Page,
-        Pending,
         Refused,
-        SearchStatus,
-        Setting,
-        Status,
         TopicCount,
         TopicText,
-        VaultStatus,
         Written,
     )
     from hiveminddb.client import HiveMind
@@ -54,6 +46,7 @@ if TYPE_CHECKING:
     )
     from hiveminddb.model import Arm, Hit, Memory, MemoryId, Topic, Version
     from hiveminddb.swarm import Introduction, Invite, Joined, Lease, Register, SwarmNode, SwarmStatus
+    from hiveminddb.upkeep import Check, EmbeddingStatus, Health, Pending, SearchStatus, Setting, Status, VaultStatus
 
 __all__ = [
     "Added",
@@ -113,7 +106,7 @@ __all__ = [
     "Written",
 ]
 
-_MODULES = ("errors", "model", "answers", "swarm", "client", "aio")
+_MODULES = ("errors", "model", "answers", "upkeep", "swarm", "client", "aio")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,35 +6,48 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from hiveminddb import _parse
-from hiveminddb._message import Call, Request, Response, as_each, as_one, ask, only_given, quoted, send, with_query
+from hiveminddb._message import (
+    Call,
+    Request,
+    Response,
+    as_each,
+    as_one,
+    ask,
+    later,
+    only_given,
+    quoted,
+    send,
+    with_query,
+)
 from hiveminddb.answers import (
     Added,
-    Check,
     Draft,
     FeedChange,
-    Health,
     Hits,
     Imported,
     ImportFile,
     Line,
     Page,
-    Setting,
-    Status,
     TopicCount,
     TopicText,
-    VaultStatus,
     Written,
 )
 from hiveminddb.model import Memory, Topic, Version
+
+if TYPE_CHECKING:
+    from hiveminddb.upkeep import Check, Health, Setting, Status, VaultStatus
 
 Time = datetime | str
 Mode = Literal["hybrid", "lexical", "vector"]
 Ack = Literal["local", "auto", "quorum"]
 Consistency = Literal["local", "linearizable"]
 Choice = Literal["accept_deletions", "restore_files", "recreate"]
+
+_upkeep = partial(later, "_parse_upkeep")
 
 
 def _memory_path(id: str, *rest: str) -> str:
@@ -267,7 +280,7 @@ def changes(
 
 def status() -> Call[Status]:
     """The daemon's health."""
-    return Call(ask("/status"), as_one(_parse.status))
+    return Call(ask("/status"), as_one(_upkeep("status")))
 
 
 def metrics() -> Call[str]:
@@ -277,7 +290,7 @@ def metrics() -> Call[str]:
 
 def config() -> Call[list[Setting]]:
     """The daemon's settings, each with where its value came from."""
-    return Call(ask("/config"), as_each(_parse.setting))
+    return Call(ask("/config"), as_each(_upkeep("setting")))
 
 
 def import_files(files: Iterable[ImportFile], *, ack: Ack | None = None) -> Call[Imported]:
@@ -288,14 +301,14 @@ def import_files(files: Iterable[ImportFile], *, ack: Ack | None = None) -> Call
 
 def resolve_vault(choice: Choice) -> Call[VaultStatus]:
     """Answers a vault that stopped to ask: keep its deletions, write the files again, or make the folder anew."""
-    return Call(send("POST", "/vault/resolve", {"choice": choice}), as_one(_parse.vault_status))
+    return Call(send("POST", "/vault/resolve", {"choice": choice}), as_one(_upkeep("vault_status")))
 
 
 def doctor(*, rebuild: bool = False, check: bool = True) -> Call[list[Check]]:
     """Checks the daemon's parts and repairs what it can; `rebuild` derives everything from the change log again."""
-    return Call(send("POST", "/doctor", {"rebuild": rebuild, "check": check}), as_each(_parse.check))
+    return Call(send("POST", "/doctor", {"rebuild": rebuild, "check": check}), as_each(_upkeep("check")))
 
 
 def health() -> Call[Health]:
     """Who answers."""
-    return Call(Request("GET", "/health"), as_one(_parse.health))
+    return Call(Request("GET", "/health"), as_one(_upkeep("health")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -128,3 +129,8 @@ def as_one(read: Callable[[Mapping[str, Any]], U]) -> Callable[[Response], U]:
 def as_each(read: Callable[[Mapping[str, Any]], U]) -> Callable[[Response], list[U]]:
     """The reading of an answer that is a list."""
     return lambda response: [read(one) for one in json.loads(response.body)]
+
+
+def later(module: str, name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """A reading whose module is imported when it is called: its classes take long to make, and few calls need them."""
+    return lambda data: getattr(importlib.import_module(f"hiveminddb.{module}"), name)(data)

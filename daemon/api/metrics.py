@@ -6,7 +6,7 @@ import bisect
 from collections import Counter, defaultdict
 from itertools import accumulate
 
-from hiveminddb.answers import Status
+from hiveminddb.upkeep import Status
 
 # Seconds; from an answer out of memory to one that waits for a model.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hiveminddb.answers import Check, Imported, Status, VaultStatus
+from hiveminddb.answers import Imported
 from hiveminddb.daemon.api.http import BULK_BODY_LIMIT, Answer, Call, Route, encoded
 from hiveminddb.daemon.api.metrics import Metrics
 from hiveminddb.daemon.api.requests import Nothing
@@ -14,6 +14,7 @@ from hiveminddb.daemon.api.upkeep_requests import Examination, Import, VaultAnsw
 from hiveminddb.daemon.config import Setting
 from hiveminddb.daemon.guarantees import Writing
 from hiveminddb.daemon.usecases import UseCases
+from hiveminddb.upkeep import Check, Status, VaultStatus
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 

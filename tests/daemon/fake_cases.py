@@ -7,18 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from hiveminddb.answers import (
-    Check,
-    EmbeddingStatus,
-    FeedChange,
-    Imported,
-    Line,
-    Pending,
-    SearchStatus,
-    Status,
-    TopicText,
-    VaultStatus,
-)
+from hiveminddb.answers import FeedChange, Imported, Line, TopicText
 from hiveminddb.daemon.intents import (
     Append,
     Blame,
@@ -37,6 +26,7 @@ from hiveminddb.daemon.usecases import Added, Found, Page, Receipt, TopicWritten
 from hiveminddb.errors import Conflict, NotFound
 from hiveminddb.model import Arm, DocumentId, Hit, Memory, MemoryId, Topic, Version
 from hiveminddb.swarm import SwarmStatus
+from hiveminddb.upkeep import Check, EmbeddingStatus, Pending, SearchStatus, Status, VaultStatus
 from tests.daemon.fake_swarm import FakeClaims, FakeSwarm
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
