@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from rapidfuzz.distance import Indel
 
-from hiveminddb.vault.ends import middles
+from hiveminddb.vault.ends import common_prefix, common_suffix, middles
 from hiveminddb.vault.likeness import EXACT_PRODUCT, similarity
 
 # Words with words, in a few milliseconds.
@@ -47,10 +47,18 @@ def distance(a: str, b: str) -> int:
 
 def is_between(old: str, middle: str, new: str) -> bool:
     """Whether a text leads from an old one to a new one: that has, word by word, all that it changed."""
-    a, b, c = (_TOKEN.findall(text) for text in (old, middle, new))
+    a, b, c = (_TOKEN.findall(text) for text in _apart_in_lines(old, middle, new))
     if max(len(a), len(c)) * max(len(b), len(c)) > WORDS_PRODUCT:
         return False
     return bool(Indel.distance(a, b) + Indel.distance(b, c) == Indel.distance(a, c))
+
+
+def _apart_in_lines(*texts: str) -> list[str]:
+    """The texts without the lines that all of them begin and end with."""
+    lines = [text.splitlines(keepends=True) for text in texts]
+    start = min(common_prefix(lines[0], it) for it in lines)
+    end = min(common_suffix(lines[0], it, min(map(len, lines)) - start) for it in lines)
+    return ["".join(it[start : len(it) - end]) for it in lines]
 
 
 def apart(old: str, new: str) -> int:

@@ -327,3 +327,9 @@ def test_a_text_leads_to_one_that_goes_on_with_it_and_to_none_that_merely_looks_
     assert is_between("deploy\n", "deploy now\n", "deploy now\n")
     assert not is_between("deploy\n", "deploy a\n", "deploy banana\n")
     assert not is_between("deploy it\n", "deploy\n", "deploy it now\n")
+
+
+def test_in_a_long_text_only_the_lines_that_differ_are_compared() -> None:
+    lines = [f"line {n} of a long note\n" for n in range(5000)]
+    old, middle, new = ("".join([*lines, end, *lines]) for end in ("deploy\n", "deploy now\n", "deploy now here\n"))
+    assert is_between(old, middle, new) and not is_between(old, new, middle)
