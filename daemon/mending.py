@@ -62,9 +62,14 @@ def looked_at(path: Path) -> list[Check]:
 
 
 async def mended(path: Path) -> list[Check]:
-    """A whole database in the place of a damaged one, which is kept beside it. Raises Corrupt where that cannot be."""
+    """A whole database in the place of a damaged one, which is kept beside it. Raises Corrupt where that cannot be.
+
+    Of one that is whole already, the rows and indexes are made anew.
+    """
     if all(it.ok for it in looked_at(path)):
-        return [Check("database", True, "whole; with a daemon running, --rebuild makes its rows and indexes anew")]
+        async with Database(path) as database:
+            count = await database.write(lambda tx: remade(tx, _replay()))
+        return [Check("rebuild", True, f"projections made anew from {count} changes", repaired=True)]
     salvage.settle(path)
     kept = path.with_name(f"{path.name}.damaged-{_now()}")
     with _fresh(path) as fresh:
@@ -108,7 +113,7 @@ def _whole(tx: Transaction) -> int:
     if model := vectors.active(tx.connection):
         # Its table is there from the beginning.
         vectors.activate(tx.connection, model)
-    count = remade(tx, Pipeline(NodeId(""), Clock(), _Nobody()))
+    count = remade(tx, _replay())
     # What was still to be done is looked for again.
     for memory in vectors.missing(tx.connection, model.model if model else "", _ALL):
         tx.mark("embed", memory.id, memory.n)
@@ -116,6 +121,10 @@ def _whole(tx: Transaction) -> int:
     for topic in {*topic_files.living_topics(tx.connection), *files}:
         tx.mark("mirror", topic, tx.counters.n)
     return count
+
+
+def _replay() -> Pipeline:
+    return Pipeline(NodeId(""), Clock(), _Nobody())
 
 
 def _keep(path: Path, kept: Path) -> None:
