@@ -51,6 +51,9 @@ WRITTEN_SOON = 32
 # Events can be missed (a full queue, a network drive): every file is compared with what is known this often.
 RESCAN_SECONDS = 60.0
 
+# Nobody is at work in a vault in which nothing has happened for so long: no folder goes from under a program's hands.
+QUIET_SECONDS = 60.0
+
 # Replaced files are looked at for late writes this often.
 LATE_SECONDS = 0.5
 
@@ -80,6 +83,7 @@ class Mirror:
         self._renaming = Renaming(settler)
         self._agenda = Agenda()
         self._rescan_at = 0.0
+        self._stirred_at = time.monotonic()
         self._round_over = asyncio.Condition()
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -133,6 +137,7 @@ class Mirror:
 
     async def _watch(self) -> None:
         async for batch in self._vault.changes():
+            self._stirred_at = time.monotonic()
             if batch.rescan:
                 # It sees what came as well, and what went first: else a folder's new name looks like new files.
                 self._rescan_at = 0.0
@@ -167,7 +172,8 @@ class Mirror:
         going = await self._database.read(partial(vault_state.removals, digest=NO_TEXT))
         made = await self._database.read(partial(vault_state.makings, digest=NO_TEXT))
         found = await self._on_thread(partial(self._vault.scan, list(known), going))
-        await self._on_thread(partial(self._vault.swap.drop_empty_folders, RESCAN_SECONDS))
+        if time.monotonic() - self._stirred_at >= QUIET_SECONDS:
+            await self._on_thread(partial(self._vault.swap.drop_empty_folders, QUIET_SECONDS))
         self._rescan_at = time.monotonic() + RESCAN_SECONDS
         if self.stopped:
             log.warning("vault stopped reason=%s", self.stopped)
