@@ -15,6 +15,9 @@ from hiveminddb.vault.files import digest_of
 # What a topic without a file says, and a file that is about to be removed is remembered to say.
 NO_TEXT = digest_of("")
 
+# Texts of a file that are remembered: a slow writer may hold one that was replaced while many adds went by.
+BASES_KEPT = 64
+
 # How many of a file's texts somebody is expected to go on from who gives it another name.
 FORMER = 6
 

@@ -14,6 +14,7 @@ from functools import cache, partial
 from itertools import accumulate, zip_longest
 
 from hiveminddb.daemon.entries import BY_FILE
+from hiveminddb.daemon.mirror.bases import BASES_KEPT
 from hiveminddb.store import changes, history, vault_state
 from hiveminddb.store.history import Stay
 from hiveminddb.store.transaction import Transaction
@@ -47,7 +48,8 @@ def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[Va
     nearness, came = _Nearness(stays, text), sorted({stay.since for stay in stays})
     saves = sorted((base for base in line if base.extra), key=lambda base: nearness.distance(base.upto))
     seen = sorted((base for base in line if not base.extra), key=lambda base: nearness.distance(base.upto))
-    near = {*line[:_NEWEST], *saves[:_SAVES], *seen[:_SEEN], *_nearest(tx, line, nearness)}
+    nearest = _nearest(tx, line, nearness, is_all=len(known) < BASES_KEPT)
+    near = {*line[:_NEWEST], *saves[:_SAVES], *seen[:_SEEN], *nearest}
     shown = Shown(text)
     steps = [(base, before.n if before else 0) for base, before in zip_longest(line, line[1:]) if base in near]
     near |= {earlier for base, since in steps for earlier in _before_appends(tx, base, since, shown, came)}
@@ -59,15 +61,18 @@ def candidates(tx: Transaction, topic: str, text: str, was: str = "") -> list[Va
     return [line[0], *sorted([*(line[i] for i in wanted if i), *late], key=_age)]
 
 
-def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness) -> list[VaultBase]:
-    """The text as of when the file was nearest; where that is between two that it had, the later one."""
+def _nearest(tx: Transaction, line: Sequence[VaultBase], nearness: _Nearness, is_all: bool) -> list[VaultBase]:
+    """The text as of when the file was nearest; where that is between two that it had, the later one.
+
+    So it is before the first one, where these are `is_all` that it ever had: what came at once was never there in part.
+    """
     begin, end = nearness.nearest(line[0].n)
     known = [base for base in line if not base.extra and begin <= base.upto <= end]
     following = [base for base in line if base.n > end]
     if known or not following:
         return known[:1]
     is_remembered = len(following) < len(line)
-    if is_remembered or _made_of(tx, following[-1], end + 1):
+    if is_all or is_remembered or _made_of(tx, following[-1], end + 1):
         return following[-1:]
     return [VaultBase(line[0].topic, end, end, "mirror", "")]
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 
 from hiveminddb.daemon.entries import BY_FILE, Author, NewEntry
 from hiveminddb.daemon.mirror.arrival import Arrival
-from hiveminddb.daemon.mirror.bases import NO_TEXT, file_bases, now_named, seen_text
+from hiveminddb.daemon.mirror.bases import BASES_KEPT, NO_TEXT, file_bases, now_named, seen_text
 from hiveminddb.daemon.mirror.begun import is_torn, last_base, never_was, unrecorded
 from hiveminddb.daemon.mirror.takein import (
-    BASES_KEPT,
     file_text,
     new_entries,
     take_in,

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from hiveminddb.daemon.entries import NewEntry
 from hiveminddb.daemon.mirror.application import Application, derived, edited, pasted
 from hiveminddb.daemon.mirror.arrival import Arrival
-from hiveminddb.daemon.mirror.bases import NO_TEXT, base_entries, file_bases, places_in
+from hiveminddb.daemon.mirror.bases import BASES_KEPT, NO_TEXT, base_entries, file_bases, places_in
 from hiveminddb.daemon.mirror.candidates import candidates
 from hiveminddb.daemon.pipeline import Pipeline
 from hiveminddb.daemon.projection import HEAD
@@ -26,9 +26,6 @@ from hiveminddb.sync import position
 from hiveminddb.vault import markdown
 from hiveminddb.vault.choosing import Base, Entry, render
 from hiveminddb.vault.reconcile import plan
-
-# Texts of a file that are remembered: a slow writer may hold one that was replaced while many adds went by.
-BASES_KEPT = 64
 
 
 def merge_in(tx: Transaction, pipeline: Pipeline, found: Arrival) -> list[MemoryRow]:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hiveminddb.daemon.mirror.bases import NO_TEXT
+from hiveminddb.daemon.mirror.bases import BASES_KEPT, NO_TEXT
 from hiveminddb.daemon.mirror.settling import Look
-from hiveminddb.daemon.mirror.takein import BASES_KEPT
 from hiveminddb.store import vault_state
 from tests.daemon.island import Island, agree, islands, meet
 
@@ -35,6 +34,17 @@ def test_one_text_edited_apart_has_both_edits(chance: random.Random) -> None:
         meet([a, b], chance)
         agree([a, b])
         assert a.contents("notes") == ["the first and more", "second here"]
+
+
+def test_an_entry_of_a_word_that_came_from_elsewhere_can_be_rewritten_whole(chance: random.Random) -> None:
+    with islands("a", "b") as (a, b):
+        a.save("notes", FILE)
+        meet([a, b])
+        b.save("notes", rewritten := FILE.replace("second", "other"))
+        assert b.files["notes"] == rewritten
+        meet([a, b], chance)
+        agree([a, b])
+        assert a.files["notes"] == rewritten
 
 
 def test_the_same_file_on_two_machines_is_one_set_of_documents(chance: random.Random) -> None:
