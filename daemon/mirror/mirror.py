@@ -172,12 +172,12 @@ class Mirror:
         going = await self._database.read(partial(vault_state.removals, digest=NO_TEXT))
         made = await self._database.read(partial(vault_state.makings, digest=NO_TEXT))
         found = await self._on_thread(partial(self._vault.scan, list(known), going))
-        if time.monotonic() - self._stirred_at >= QUIET_SECONDS:
-            await self._on_thread(partial(self._vault.swap.drop_empty_folders, QUIET_SECONDS))
         self._rescan_at = time.monotonic() + RESCAN_SECONDS
         if self.stopped:
             log.warning("vault stopped reason=%s", self.stopped)
             return
+        if time.monotonic() - self._stirred_at >= QUIET_SECONDS:
+            await self._on_thread(partial(self._vault.swap.drop_empty_folders, QUIET_SECONDS))
         await self._database.write(lambda tx: tx.set_meta(VAULT_ID, self._vault.identity))
         # Before the new files, of which any may be one of these.
         self._agenda.add(topic for topic in (*known, *made) if topic not in found)
