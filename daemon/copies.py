@@ -22,7 +22,7 @@ from hiveminddb.store.transaction import Transaction
 from hiveminddb.sync import document
 from hiveminddb.sync.document import Content
 from hiveminddb.vault import markdown
-from hiveminddb.vault.choosing import BEGINNING
+from hiveminddb.vault.choosing import begins_alone
 
 # How many of the last texts of a memory are compared.
 _VERSIONS = 64
@@ -115,9 +115,8 @@ def _may_go(copy: _Life, original: _Life) -> bool:
 
 def _may_go_on(copy: _Life, common: str) -> bool:
     """Whether what was said since is to be merged: once, and where few would have begun with the same words."""
-    start, end = markdown.body(common, copy.row.role == HEAD)
     is_joined = any(change.action == "invalidate" for change in copy.made)
-    return not is_joined and end - start >= BEGINNING
+    return not is_joined and begins_alone(common, copy.row.role == HEAD)
 
 
 def _life(tx: Transaction, row: MemoryRow) -> _Life:

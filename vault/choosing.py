@@ -49,6 +49,12 @@ class Base:
     entries: Sequence[Entry]
 
 
+def begins_alone(text: str, is_head: bool = False) -> bool:
+    """Whether an entry says enough that two people would not begin one in the same words."""
+    start, end = markdown.body(text, is_head)
+    return end - start >= BEGINNING
+
+
 def render(entries: Iterable[Entry]) -> str:
     """The text of a file: its entries one after the other, each beginning on a line of its own."""
     return "".join(lines_of(entries))

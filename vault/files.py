@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,14 +180,11 @@ def folder_of(root: Path, path: str, create: bool = False) -> Iterator[tuple[int
 def drop_empty(root: Path, folder: str, at_rest_ns: int) -> bool:
     """Removes a folder of the vault that is empty, as it has been since then; True where there is no more to do."""
     *above, name = folder.split("/")
-    try:
-        with _opened(root, above) as fd:
-            if os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime_ns > at_rest_ns:
-                return False
-            os.rmdir(name, dir_fd=fd)
-    except (OSError, VaultError):
-        # It is not empty, or gone, or the system wants to keep it.
-        return True
+    # One that is not empty, or gone, or that the system wants to keep, is left.
+    with suppress(OSError, VaultError), _opened(root, above) as fd:
+        if os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime_ns > at_rest_ns:
+            return False
+        os.rmdir(name, dir_fd=fd)
     return True
 
 

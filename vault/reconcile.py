@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from hiveminddb.vault import markdown
 from hiveminddb.vault.align import Slot, align
@@ -80,9 +82,7 @@ def plan(
     for known in bases:
         text = _unglued(known.entries, text)
     chosen = choose(bases, text, unread=unread, hasty=hasty)
-    base = bases[chosen].entries if chosen != NO_BASE else ()
-    lines = lines_of(base)
-    return _Planner(present, bases, chosen, lines).plan(align(lines, text))
+    return _Planner(present, bases, chosen).plan(text)
 
 
 def _unglued(entries: Sequence[Entry], text: str) -> str:
@@ -97,12 +97,13 @@ def _unglued(entries: Sequence[Entry], text: str) -> str:
 
 
 class _Planner:
-    def __init__(self, present: Sequence[Entry], bases: Sequence[Base], chosen: int, lines: Sequence[str]) -> None:
+    def __init__(self, present: Sequence[Entry], bases: Sequence[Base], chosen: int) -> None:
         self._present = present
         self._living = {entry.document for entry in present}
-        self._chosen, self._lines = chosen, lines
+        self._chosen = chosen
         self._base = bases[chosen].entries if chosen != NO_BASE else ()
-        self._newer = bases[:chosen] if chosen != NO_BASE else ()
+        self._lines = lines_of(self._base)
+        self._newer = bases[: max(chosen, 0)]
         # The file was removed since it said what the base says, and is there again.
         self._is_back = was_removed(self._newer)
         in_base = {entry.document for entry in self._base}
@@ -115,8 +116,9 @@ class _Planner:
         self._adopted: list[str] = []
         self._left: set[int] = set()
 
-    def plan(self, slots: Sequence[Slot]) -> Plan:
-        """The plan that makes the documents say what the slots say."""
+    def plan(self, text: str) -> Plan:
+        """The plan that makes the documents say what the text says."""
+        slots = align(self._lines, text)
         seen = {slot.entry for slot in slots}
         same = [slot.text for slot in slots] == [line for line in self._lines if line]
         # A file that was emptied may keep a blank line: that is no entry.
@@ -162,10 +164,18 @@ class _Planner:
 
         Its author may have seen it and taken out all else that was new, or have made the same change: once is enough.
         """
-        newer = [*enumerate(base.entries for base in self._newer), (PRESENT, self._present)]
-        versions = [(i, it.text) for i, entries in newer for it in entries if it.document == entry.document]
-        led = [(i, it) for i, it in versions if it != entry.text and is_between(entry.text, it, text)]
+        versions = self._versions.get(entry.document, {})
+        led = [(i, it) for it, i in versions.items() if it != entry.text and is_between(entry.text, it, text)]
         return min(led, key=lambda it: (distance(it[1], text), it[0]), default=(self._chosen, entry.text))
+
+    @cached_property
+    def _versions(self) -> Mapping[str, Mapping[str, int]]:
+        """What each document says now and said in texts newer than the base, each with where: the newest place."""
+        found = defaultdict[str, dict[str, int]](dict)
+        for i, entries in ((PRESENT, self._present), *enumerate(base.entries for base in self._newer)):
+            for entry in entries:
+                found[entry.document].setdefault(entry.text, i)
+        return found
 
     def _create(self, text: str, is_head: bool) -> list[str | int]:
         if adopted := self._unseen.pop(text, None):

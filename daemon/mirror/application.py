@@ -23,7 +23,7 @@ from hiveminddb.sync import document, position
 from hiveminddb.sync.document import Content
 from hiveminddb.sync.encoding import new_client
 from hiveminddb.vault import markdown
-from hiveminddb.vault.choosing import BEGINNING
+from hiveminddb.vault.choosing import BEGINNING, begins_alone
 from hiveminddb.vault.markdown import Span
 from hiveminddb.vault.reconcile import PRESENT, Create, Edit, Plan
 
@@ -83,14 +83,7 @@ class Application:
         gone = invalidated(self._now, BY_FILE, "removed from the file", seen)
         self._change(self._row(id), "invalidate", fields={"invalidated": gone})
 
-    def _change(
-        self,
-        row: MemoryRow,
-        action: Action,
-        *,
-        fields: Mapping[str, Any],
-        text: str | None = None,
-    ) -> None:
+    def _change(self, row: MemoryRow, action: Action, *, fields: Mapping[str, Any], text: str | None = None) -> None:
         self._pipeline.edit(self._tx, row, action, self._author, text=text, fields=fields, client=self._client)
 
     def _place(self, meaning: Plan, present: Sequence[MemoryRow]) -> None:
@@ -115,7 +108,7 @@ class Application:
 
     def _new(self, create: Create, where: str, original: str | None) -> NewEntry:
         """The document to be made; `original` says the same and stands in the file already."""
-        if self._is_new or (create.heading and not original and _is_unlikely(create)):
+        if self._is_new or (create.heading and not original and begins_alone(create.text, create.is_head)):
             return derived(self._found, create, where, self._alike)
         at = to_microseconds(create.heading) if create.heading else self._found.written_at
         fields = {**_placed_fields(self._found, create, where), "created_at": at}
@@ -150,12 +143,6 @@ class Application:
         self._change(row, "restore", text=create.text, fields=fields)
         self._had += changes.places_of(self._tx.connection, row.id)
         return True
-
-
-def _is_unlikely(entry: Create) -> bool:
-    """Whether two people would not begin an entry in the same words."""
-    start, end = markdown.body(entry.text, entry.is_head)
-    return end - start >= BEGINNING
 
 
 def _placed_fields(found: Arrival, entry: Create | Span, where: str) -> dict[str, Any]:

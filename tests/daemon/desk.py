@@ -39,10 +39,10 @@ class Desk:
     database: Database
     pipeline: Pipeline
 
-    async def two_notes(self) -> tuple[list[str], list[str]]:
+    async def two_notes(self, second: str = SAILING) -> tuple[list[str], list[str]]:
         """A note in a.md and one in b.md, settled: the ids of their memories."""
         (self.vault / "a.md").write_text(BAKING)
-        (self.vault / "b.md").write_text(SAILING)
+        (self.vault / "b.md").write_text(second)
         await self.settle("a", "b")
         return await self.ids("a"), await self.ids("b")
 

@@ -433,10 +433,7 @@ async def test_a_file_put_in_the_place_of_another_whose_likeness_was_renamed_end
 
 async def test_a_new_file_waits_while_somebody_writes_where_it_may_have_been(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SINGING)
-        await it.settle("a", "b")
-        baking, singing = await it.ids("a"), await it.ids("b")
+        baking, singing = await it.two_notes(SINGING)
         (it.vault / "c.md").write_text(SINGING + "and who at noon\n")
         (it.vault / "a.md").replace(it.vault / "b.md")
         with (it.vault / "b.md").open("a") as file:
@@ -448,10 +445,7 @@ async def test_a_new_file_waits_while_somebody_writes_where_it_may_have_been(tmp
 
 async def test_a_file_saved_by_replacing_it_is_found_after_what_was_put_in_its_place(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        (it.vault / "a.md").write_text(BAKING)
-        (it.vault / "b.md").write_text(SINGING)
-        await it.settle("a", "b")
-        baking, singing = await it.ids("a"), await it.ids("b")
+        baking, singing = await it.two_notes(SINGING)
         (it.vault / "a.md").replace(it.vault / "b.md")
         await it.settle("a", "b")
         (it.vault / "c.md").write_text(SINGING + "and who at noon\n")
