@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from hiveminddb._address import data_dir, running
-from hiveminddb._calls import Choice
+from hiveminddb._upkeep_calls import Choice
 from hiveminddb.cli.launch import answering, held, is_daemon
 from hiveminddb.cli.output import home, paint, say, say_json, size
 from hiveminddb.cli.session import FAILED, Session, ask, command, pass_session

@@ -6,18 +6,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from hiveminddb import _parse
 from hiveminddb._message import (
     Call,
-    Request,
     Response,
     as_each,
     as_one,
     ask,
-    later,
     only_given,
     quoted,
     send,
@@ -38,16 +35,10 @@ from hiveminddb.answers import (
 )
 from hiveminddb.model import Memory, Topic, Version
 
-if TYPE_CHECKING:
-    from hiveminddb.upkeep import Check, Health, Setting, Status, VaultStatus
-
 Time = datetime | str
 Mode = Literal["hybrid", "lexical", "vector"]
 Ack = Literal["local", "auto", "quorum"]
 Consistency = Literal["local", "linearizable"]
-Choice = Literal["accept_deletions", "restore_files", "recreate"]
-
-_upkeep = partial(later, "_parse_upkeep")
 
 
 def _memory_path(id: str, *rest: str) -> str:
@@ -278,37 +269,7 @@ def changes(
     return Call(ask("/changes", after=after, limit=limit, consistency=consistency), as_each(_parse.feed_change))
 
 
-def status() -> Call[Status]:
-    """The daemon's health."""
-    return Call(ask("/status"), as_one(_upkeep("status")))
-
-
-def metrics() -> Call[str]:
-    """Counters in Prometheus' text format."""
-    return Call(ask("/metrics"), lambda response: response.body.decode())
-
-
-def config() -> Call[list[Setting]]:
-    """The daemon's settings, each with where its value came from."""
-    return Call(ask("/config"), as_each(_upkeep("setting")))
-
-
 def import_files(files: Iterable[ImportFile], *, ack: Ack | None = None) -> Call[Imported]:
     """Takes markdown files in; a file whose topic exists is merged with it."""
     told = [{"path": file.path, "text": file.text} for file in files]
     return Call(send("POST", with_query("/import", ack=ack), {"files": told}), as_one(_parse.imported))
-
-
-def resolve_vault(choice: Choice) -> Call[VaultStatus]:
-    """Answers a vault that stopped to ask: keep its deletions, write the files again, or make the folder anew."""
-    return Call(send("POST", "/vault/resolve", {"choice": choice}), as_one(_upkeep("vault_status")))
-
-
-def doctor(*, rebuild: bool = False, check: bool = True) -> Call[list[Check]]:
-    """Checks the daemon's parts and repairs what it can; `rebuild` derives everything from the change log again."""
-    return Call(send("POST", "/doctor", {"rebuild": rebuild, "check": check}), as_each(_upkeep("check")))
-
-
-def health() -> Call[Health]:
-    """Who answers."""
-    return Call(Request("GET", "/health"), as_one(_upkeep("health")))

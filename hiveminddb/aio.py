@@ -10,7 +10,7 @@ from functools import partial, update_wrapper
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from hiveminddb import _address, _calls, _swarm_calls
+from hiveminddb import _address, _calls, _swarm_calls, _upkeep_calls
 from hiveminddb._http import Connection
 from hiveminddb._message import Call, Request, Response
 from hiveminddb.client import TIMEOUT
@@ -103,13 +103,13 @@ class AsyncHiveMind:
     restore_topic = _method(_calls.restore_topic)
     lines = _method(_calls.lines)
     changes = _method(_calls.changes)
-    status = _method(_calls.status)
-    metrics = _method(_calls.metrics)
-    config = _method(_calls.config)
+    status = _method(_upkeep_calls.status)
+    metrics = _method(_upkeep_calls.metrics)
+    config = _method(_upkeep_calls.config)
     import_files = _method(_calls.import_files)
-    resolve_vault = _method(_calls.resolve_vault)
-    doctor = _method(_calls.doctor)
-    health = _method(_calls.health)
+    resolve_vault = _method(_upkeep_calls.resolve_vault)
+    doctor = _method(_upkeep_calls.doctor)
+    health = _method(_upkeep_calls.health)
     swarm = _method(_swarm_calls.swarm)
     invite = _method(_swarm_calls.invite)
     invited = _method(_swarm_calls.invited)
